@@ -1,0 +1,41 @@
+# Every library Millrace uses, found once. Only these names are linked anywhere else:
+#
+#   fmt::fmt  spdlog::spdlog  CLI11::CLI11  nlohmann_json::nlohmann_json     (CMake packages)
+#   PkgConfig::uring  PkgConfig::xxhash  PkgConfig::isal  PkgConfig::lz4  PkgConfig::zstd
+#   flatbuffers          headers only; the compiler is the program flatbuffers::flatc
+#   Threads::Threads
+#   GTest::gtest  GTest::gmock  GTest::gtest_main       only with BUILD_TESTING
+#   benchmark::benchmark                                only with MILLRACE_BENCH
+#
+# The versions asked for are Debian 12's, the oldest that CI builds with; Debian 13's are newer.
+# Everything here is in tools/packages.txt. The libraries without a usable CMake package in both releases
+# are found through pkg-config.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+find_package(fmt 9 REQUIRED)
+find_package(spdlog 1.10 REQUIRED)
+find_package(CLI11 2.1 REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+
+pkg_check_modules(uring REQUIRED IMPORTED_TARGET GLOBAL liburing>=2.3)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET GLOBAL libxxhash>=0.8.1)
+pkg_check_modules(isal REQUIRED IMPORTED_TARGET GLOBAL libisal>=2.30)
+pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET GLOBAL liblz4>=1.9.4)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET GLOBAL libzstd>=1.5.4)
+
+# Debian's FlatBuffers package links the shared library; the generated code needs the headers alone.
+find_path(FLATBUFFERS_INCLUDE_DIR flatbuffers/flatbuffers.h REQUIRED)
+find_program(FLATC_PROGRAM flatc REQUIRED)
+add_library(flatbuffers INTERFACE IMPORTED GLOBAL)
+target_include_directories(flatbuffers SYSTEM INTERFACE ${FLATBUFFERS_INCLUDE_DIR})
+add_executable(flatbuffers::flatc IMPORTED GLOBAL)
+set_target_properties(flatbuffers::flatc PROPERTIES IMPORTED_LOCATION ${FLATC_PROGRAM})
+
+if(BUILD_TESTING)
+  find_package(GTest 1.12 REQUIRED)
+  include(GoogleTest)
+endif()
+if(MILLRACE_BENCH)
+  find_package(benchmark 1.7 REQUIRED)
+endif()
