@@ -8,7 +8,7 @@
 #   benchmark::benchmark                                only with MILLRACE_BENCH
 #
 # The versions asked for are Debian 12's, the oldest that CI builds with; Debian 13's are newer.
-# Everything here is in tools/packages.txt. The libraries without a usable CMake package in both releases
+# Everything here is in packages.txt. The libraries without a usable CMake package in both releases
 # are found through pkg-config.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
