@@ -1,0 +1,77 @@
+// SimDevice: the disk of a node at work: operations in flight, each of which takes effect when its time has
+// come, whether or not the process that asked for it still lives; and the locks on files.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+
+#include "engine/reactor/request.h"
+#include "engine/reactor/sim_disk.h"
+#include "engine/reactor/sim_events.h"
+
+namespace millrace {
+
+// What the kernel keeps of an operation once it has it.
+struct SimDiskRequest {
+  SimAccess access;
+  std::string path_to;  // rename
+  OpenOptions open;     // open
+  SimFileId file = 0;   // verbs on open files
+  Slices slices;        // read, write: kept until the operation has ended
+  std::uint64_t process = 0;
+};
+
+struct SimDiskReply {
+  int error = 0;
+  std::uint64_t count = 0;
+  SimFileId file = 0;  // open, lock: counted as open, the receiver closes it
+  std::vector<FolderEntry> entries;
+};
+
+class SimDevice {
+ public:
+  using Done = std::move_only_function<void(SimDiskReply)>;
+
+  SimDevice(SimEvents& events, SimRandom& random, SimDisk& disk)
+      : events_(events), random_(random), disk_(disk) {}
+
+  // Begins an operation; `done` is called when it has taken effect, and must stand that its process is gone.
+  void submit(SimDiskRequest request, Done done);
+  // Gives up a lock: at once, or when the last operation in flight of its process has ended.
+  void unlock(SimFileId file, std::uint64_t process);
+  // The process is gone; what it has in flight goes on.
+  void process_ended(std::uint64_t process);
+  void power_cut(SimCut cut);
+  [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
+
+ private:
+  struct Flight {
+    SimDiskRequest request;
+    Done done;
+    SimMark mark = 0;           // sync: what it covers
+    std::uint64_t written = 0;  // write: bytes on the disk already
+  };
+  struct Lock {
+    std::uint64_t process = 0;
+    bool given_up = false;
+  };
+  void schedule(std::uint64_t id);
+  void complete(std::uint64_t id);
+  // False: the operation came back short and goes on later.
+  bool take_effect(Flight& flight, Sync sync, SimDiskReply& reply);
+  bool write(Flight& flight, Sync sync, std::int64_t shift, SimDiskReply& reply);
+  void read(const Flight& flight, SimDiskReply& reply) const;
+  void lock(const SimDiskRequest& request, SimDiskReply& reply);
+  void release_locks(std::uint64_t process);
+
+  SimEvents& events_;
+  SimRandom& random_;
+  SimDisk& disk_;
+  std::map<std::uint64_t, Flight> in_flight_;
+  std::map<std::uint64_t, std::uint32_t> in_flight_of_;  // by process
+  std::map<SimFileId, Lock> locks_;
+  std::uint64_t next_id_ = 1;
+};
+
+}  // namespace millrace
