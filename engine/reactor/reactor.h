@@ -181,6 +181,8 @@ class Reactor {
   Operation<void> sync(File file);
   // Makes [position, position + length) part of the file, zeros where nothing was written; disk_full.
   Operation<void> allocate(File file, std::uint64_t position, std::uint64_t length);
+  // Cuts the file to `length` bytes, or extends it with zeros; durable after sync(file).
+  Operation<void> resize(File file, std::uint64_t length);
   Operation<std::uint64_t> size(File file);
   // Sends a range of a file to a socket without the bytes passing user space; the count may be short.
   Operation<std::uint64_t> transfer(File from, std::uint64_t position, std::uint64_t length, Socket to,

@@ -153,6 +153,14 @@ Operation<void> Reactor::allocate(File file, std::uint64_t position, std::uint64
   return start<void>(draft);
 }
 
+Operation<void> Reactor::resize(File file, std::uint64_t length) {
+  CHECK(file, "resize of no file");
+  const Draft draft = prepare(Verb::resize);
+  draft.request.length = length;
+  draft.request.handle = std::move(file);
+  return start<void>(draft);
+}
+
 Operation<std::uint64_t> Reactor::size(File file) {
   CHECK(file, "size of no file");
   const Draft draft = prepare(Verb::size);

@@ -18,6 +18,8 @@ const char* name(Verb verb) {
       return "sync";
     case Verb::sync_folder:
       return "sync folder";
+    case Verb::resize:
+      return "resize";
     case Verb::allocate:
       return "allocate";
     case Verb::size:

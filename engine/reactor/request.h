@@ -21,6 +21,7 @@ enum class Verb : std::uint8_t {
   sync,
   sync_folder,
   allocate,
+  resize,
   size,
   rename,
   remove_file,
@@ -90,7 +91,7 @@ struct Request {
   Handle other;   // transfer: the socket
   Slices slices;  // read, write, receive, send
   std::uint64_t position = 0;
-  std::uint64_t length = 0;  // allocate, transfer
+  std::uint64_t length = 0;  // allocate, resize, transfer
   Sync sync = Sync::no;
   OpenOptions open;
   std::string path, path_to;  // folders and names
