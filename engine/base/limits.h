@@ -24,6 +24,9 @@ inline constexpr std::uint32_t k_batch_size_max = 8u << 20;
 inline constexpr std::uint32_t k_batch_size_target = 256u << 10;
 // Payloads from here on take the zero-copy path: received in place and written straight to their segment.
 inline constexpr std::uint32_t k_direct_size_min = 64u << 10;
+// What one compressed batch may hold when a reader inflates it, and the largest window of its codec: the default of
+// zstd's own decoder, so that whatever Kafka's clients can compress can be read.
+inline constexpr std::uint64_t k_batch_inflated_size_max = 128_MiB;
 
 // ---- journal ------------------------------------------------------------------------------------------------------------
 inline constexpr std::uint64_t k_journal_file_size_default = 64_MiB;
