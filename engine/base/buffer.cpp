@@ -174,10 +174,11 @@ struct BufferPoolState {
   bool keep(const BufferBlock& block) {
     if (block.adopted) return true;
     if (closed.load(std::memory_order_relaxed)) return false;
-    const std::uint64_t before = idle_bytes.fetch_add(block.capacity, std::memory_order_relaxed);
-    if (before + block.capacity <= options.idle_bytes_max) return true;
-    idle_bytes.fetch_sub(block.capacity, std::memory_order_relaxed);
-    return false;
+    std::uint64_t idle = idle_bytes.load(std::memory_order_relaxed);
+    do {
+      if (idle + block.capacity > options.idle_bytes_max) return false;
+    } while (!idle_bytes.compare_exchange_weak(idle, idle + block.capacity, std::memory_order_relaxed));
+    return true;
   }
 
   static void destroy(BufferBlock* block) {
@@ -237,6 +238,8 @@ std::uint64_t BufferPool::bytes_in_use() const {
 std::uint64_t BufferPool::bytes_in_use_max() const {
   return state_->bytes_in_use_max.load(std::memory_order_relaxed);
 }
+
+std::uint64_t BufferPool::idle_bytes() const { return state_->idle_bytes.load(std::memory_order_relaxed); }
 
 void BufferPool::adopt(std::span<std::byte> region, std::int32_t registered) {
   CHECK(state_->adopted_blocks.empty() && state_->uncarved.empty(), "a pool adopts one region");

@@ -91,6 +91,8 @@ class BufferPool {
   // Bytes of blocks now out, and the most there ever were.
   [[nodiscard]] std::uint64_t bytes_in_use() const;
   [[nodiscard]] std::uint64_t bytes_in_use_max() const;
+  // Bytes of the system's memory kept for reuse; at most `idle_bytes_max`, whatever happens when.
+  [[nodiscard]] std::uint64_t idle_bytes() const;
 
   // Hands the pool one region of memory, registered with the ring under `registered`, to carve blocks of up to
   // 1 MiB from before it asks the system; reused blocks of it come first, too. At most once. The region is aligned to

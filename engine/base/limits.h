@@ -21,7 +21,7 @@ inline constexpr std::uint32_t k_entry_alignment = 8;
 inline constexpr std::uint32_t k_batch_size_max = 8u << 20;
 // What the client library gathers before it sends a batch of its own accord. 256 KiB: one direct write of 106 us on the
 // reference machine, beyond which larger writes gain little.
-inline constexpr std::uint32_t k_batch_size_target = 256u << 10;
+inline constexpr std::uint32_t k_batch_size_target = (256u << 10) - k_block_size;  // with header and padding in a 256 KiB buffer
 // Payloads from here on take the zero-copy path: received in place and written straight to their segment.
 inline constexpr std::uint32_t k_direct_size_min = 64u << 10;
 // What one compressed batch may hold when a reader inflates it, and the largest window of its codec: the default of

@@ -1,0 +1,195 @@
+#include "engine/base/buffer.h"
+
+#include <atomic>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <memory>
+#include <optional>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "engine/base/limits.h"
+
+namespace millrace {
+namespace {
+
+constexpr BufferPool::Options k_roomy{.bytes_max = 256_MiB, .idle_bytes_max = 64_MiB};
+
+Buffer acquire(BufferPool& pool, std::uint64_t size) {
+  Result<Buffer> buffer = pool.acquire(size);
+  EXPECT_TRUE(buffer) << buffer.error().message;
+  return buffer ? *std::move(buffer) : Buffer();
+}
+
+TEST(BufferPoolTest, BlocksAreThePowerOfTwoThatHoldsTheSizeAndAligned) {
+  BufferPool pool(k_roomy);
+  const auto capacity = [&](std::uint64_t size) {
+    const Buffer buffer = acquire(pool, size);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.data()) % k_block_size, 0u);
+    std::memset(buffer.data(), 1, buffer.capacity());
+    return buffer.capacity();
+  };
+  EXPECT_EQ(capacity(0), 4_KiB);
+  EXPECT_EQ(capacity(1), 4_KiB);
+  EXPECT_EQ(capacity(4096), 4_KiB);
+  EXPECT_EQ(capacity(4097), 8_KiB);
+  EXPECT_EQ(capacity(1_MiB), 1_MiB);
+  EXPECT_EQ(capacity(16_MiB), 16_MiB);
+  EXPECT_EQ(pool.bytes_in_use(), 0u);
+  EXPECT_EQ(pool.bytes_in_use_max(), 16_MiB);
+}
+
+TEST(BufferPoolTest, MoreThanTheLargestClassIsTheCallersMistake) {
+  BufferPool pool(k_roomy);
+  EXPECT_EQ(pool.acquire(16_MiB + 1).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(pool.acquire(~std::uint64_t{0}).error().code, ErrorCode::invalid_argument);
+}
+
+TEST(BufferPoolTest, TheBoundRefusesUntilSomethingComesBack) {
+  BufferPool pool({.bytes_max = 16_KiB, .idle_bytes_max = 16_KiB});
+  Buffer first = acquire(pool, 8192);
+  const Buffer second = acquire(pool, 8192);
+  const Result<Buffer> third = pool.acquire(1);
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().code, ErrorCode::overloaded);
+  first = Buffer();
+  EXPECT_EQ(pool.bytes_in_use(), 8_KiB);
+  EXPECT_TRUE(pool.acquire(1));
+}
+
+TEST(BufferPoolTest, TheLastReferenceGivesTheBlockBackAndItIsUsedAgain) {
+  BufferPool pool(k_roomy);
+  Buffer buffer = acquire(pool, 1_MiB);
+  std::byte* const data = buffer.data();
+  Slice slice{.buffer = buffer, .offset = 16, .length = 4};
+  EXPECT_EQ(slice.bytes().data(), data + 16);
+  Buffer copy = buffer;
+  Buffer moved = std::move(buffer);
+  EXPECT_FALSE(buffer);  // NOLINT(bugprone-use-after-move): what a move leaves is part of the contract
+  moved = Buffer();
+  copy = Buffer();
+  EXPECT_EQ(pool.bytes_in_use(), 1_MiB);
+  slice = Slice();
+  EXPECT_EQ(pool.bytes_in_use(), 0u);
+  EXPECT_EQ(pool.idle_bytes(), 1_MiB);
+  EXPECT_EQ(acquire(pool, 1_MiB).data(), data);
+}
+
+TEST(BufferPoolTest, IdleBlocksBeyondTheirBoundGoBackToTheSystem) {
+  BufferPool pool({.bytes_max = 64_MiB, .idle_bytes_max = 2_MiB});
+  {
+    std::vector<Buffer> buffers;
+    for (int i = 0; i < 8; ++i) buffers.push_back(acquire(pool, 1_MiB));
+    EXPECT_EQ(pool.idle_bytes(), 0u);
+  }
+  EXPECT_EQ(pool.bytes_in_use(), 0u);
+  EXPECT_EQ(pool.idle_bytes(), 2_MiB);
+  EXPECT_EQ(pool.bytes_in_use_max(), 8_MiB);
+}
+
+TEST(BufferPoolTest, IdleBlocksOfAnotherClassMakeRoomForTheOneInUse) {
+  BufferPool pool({.bytes_max = 64_MiB, .idle_bytes_max = 1_MiB});
+  {
+    std::vector<Buffer> small;
+    for (int i = 0; i < 256; ++i) small.push_back(acquire(pool, 4096));
+  }
+  EXPECT_EQ(pool.idle_bytes(), 1_MiB);
+  std::byte* const data = acquire(pool, 512_KiB).data();
+  EXPECT_EQ(pool.idle_bytes(), 1_MiB);
+  EXPECT_EQ(acquire(pool, 512_KiB).data(), data);
+}
+
+TEST(BufferPoolTest, AdoptedMemoryIsCarvedFirstReusedFirstAndNamesItsRegistration) {
+  const std::unique_ptr<std::byte, void (*)(std::byte*)> region(
+      static_cast<std::byte*>(::operator new(1_MiB, std::align_val_t{k_block_size})),
+      [](std::byte* memory) { ::operator delete(memory, std::align_val_t{k_block_size}); });
+  BufferPool pool({.bytes_max = 64_MiB, .idle_bytes_max = 0});
+  pool.adopt({region.get(), 1_MiB}, 3);
+  std::vector<Buffer> buffers;
+  for (int i = 0; i < 4; ++i) {
+    buffers.push_back(acquire(pool, 256_KiB));
+    EXPECT_EQ(buffers.back().block()->registered, 3);
+    EXPECT_EQ(buffers.back().data(), region.get() + static_cast<std::size_t>(i) * 256_KiB);
+  }
+  const Buffer beyond = acquire(pool, 256_KiB);
+  EXPECT_EQ(beyond.block()->registered, -1);
+  EXPECT_EQ(acquire(pool, 2_MiB).block()->registered, -1);
+  buffers.clear();
+  EXPECT_EQ(pool.idle_bytes(), 0u);
+  EXPECT_EQ(acquire(pool, 200_KiB).block()->registered, 3);
+  EXPECT_EQ(pool.bytes_in_use(), 256_KiB);
+}
+
+TEST(BufferPoolTest, BuffersOutliveTheirPool) {
+  auto pool = std::make_optional<BufferPool>(k_roomy);
+  Buffer kept = acquire(*pool, 64_KiB);
+  {
+    const Buffer idle = acquire(*pool, 64_KiB);
+  }
+  pool.reset();
+  std::memset(kept.data(), 7, kept.capacity());
+  const Buffer copy = kept;
+  kept = Buffer();
+  EXPECT_EQ(copy.data()[64_KiB - 1], std::byte{7});
+}
+
+// Four threads let go of what the owner acquires, while it acquires; each block carries a pattern that a
+// second owner would overwrite.
+TEST(BufferPoolTest, OtherThreadsMayLetGoWhileTheOwnerAcquires) {
+  constexpr std::size_t k_threads = 4;
+  constexpr std::size_t k_rounds = 4'000;
+  auto pool =
+      std::make_optional<BufferPool>(BufferPool::Options{.bytes_max = 64_MiB, .idle_bytes_max = 256_KiB});
+  std::vector<std::atomic<Buffer*>> mailboxes(k_threads);
+  std::atomic<bool> done{false};
+  std::atomic<int> torn{0};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < k_threads; ++t) {
+    threads.emplace_back([&, t] {
+      for (;;) {
+        const bool last = done.load();
+        const std::unique_ptr<Buffer> buffer(mailboxes[t].exchange(nullptr));
+        if (buffer != nullptr) {
+          const auto bytes = buffer->bytes();
+          if (bytes.front() != bytes.back()) torn.fetch_add(1);
+        } else if (last) {
+          return;
+        } else {
+          std::this_thread::yield();
+        }
+      }
+    });
+  }
+  std::mt19937_64 random(1);
+  for (std::size_t i = 0; i < k_rounds; ++i) {
+    auto buffer = std::make_unique<Buffer>(acquire(*pool, std::size_t{4096} << (random() % 5)));
+    buffer->bytes().front() = buffer->bytes().back() = static_cast<std::byte>(i);
+    // What the mailbox still held is let go here, on the owner's thread.
+    const std::unique_ptr<Buffer> unread(mailboxes[i % k_threads].exchange(buffer.release()));
+    ASSERT_LE(pool->idle_bytes(), 256_KiB);
+    ASSERT_LE(pool->bytes_in_use(), pool->bytes_in_use_max());
+  }
+  done.store(true);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(torn.load(), 0);
+  EXPECT_EQ(pool->bytes_in_use(), 0u);
+}
+
+TEST(BufferPoolTest, ThePoolMayGoWhileOtherThreadsLetGo) {
+  for (int round = 0; round < 50; ++round) {
+    auto pool = std::make_optional<BufferPool>(k_roomy);
+    std::vector<Buffer> left;
+    std::vector<Buffer> right;
+    for (int i = 0; i < 64; ++i) (i % 2 == 0 ? left : right).push_back(acquire(*pool, 4096));
+    std::thread one([&left] { left.clear(); });
+    std::thread two([&right] { right.clear(); });
+    pool.reset();
+    one.join();
+    two.join();
+    EXPECT_TRUE(left.empty() && right.empty());
+  }
+}
+
+}  // namespace
+}  // namespace millrace
