@@ -5,9 +5,9 @@
 //   a value                      the server did it
 //   unavailable                  it was never sent, no connection could be made in time; trying again is safe
 //   connection_lost, timed_out   it was sent, or part of it, and no answer came: the outcome is unknown
-//   timed_out, "was not sent"    the deadline passed before it was sent
-//   any other error              the server's answer: it did not do it (error.h: retryable() says whether
-//   later may help)
+//   overloaded, "was not sent"   the deadline passed while the server had too many others to answer; trying
+//   again is safe any other error              the server's answer: it did not do it (error.h: retryable()
+//   says whether later may help)
 //
 // Life of a request:
 //

@@ -1,0 +1,29 @@
+// Answers of the wire as the client library's types. The bytes are a server's: everything is checked before
+// it is believed.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "net/client/call_table.h"
+#include "net/client/frame_reader.h"
+#include "net/client/types.h"
+
+namespace millrace {
+
+// Nothing when the frame answers a request of type `asked`; the server's own error when it is an error frame;
+// protocol_error otherwise.
+[[nodiscard]] Result<void> check_answer(const ReceivedFrame& frame, FrameType asked);
+
+[[nodiscard]] Result<ServerInfo> server_info(std::span<const std::byte> table);
+[[nodiscard]] Result<TopicId> created_topic(const CallAnswer& answer);
+[[nodiscard]] Result<std::vector<TopicSpec>> listed_topics(const CallAnswer& answer);
+[[nodiscard]] Result<TopicDescription> described_topic(const CallAnswer& answer);
+[[nodiscard]] Result<Produced> produced(const CallAnswer& answer);
+[[nodiscard]] Result<Fetched> fetched(const CallAnswer& answer);
+[[nodiscard]] Result<ListedOffset> listed_offset(const CallAnswer& answer);
+[[nodiscard]] Result<Offset> trimmed(const CallAnswer& answer);
+[[nodiscard]] Result<ServerStatus> server_status(const CallAnswer& answer);
+
+}  // namespace millrace

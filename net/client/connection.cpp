@@ -1,0 +1,181 @@
+#include "net/client/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/wire/table.h"
+
+namespace millrace {
+namespace {
+
+std::string_view name(FrameType type) {
+  switch (type) {
+    case FrameType::hello:
+      return "hello";
+    case FrameType::create_topic:
+      return "create topic";
+    case FrameType::list_topics:
+      return "list topics";
+    case FrameType::describe_topic:
+      return "describe topic";
+    case FrameType::delete_topic:
+      return "delete topic";
+    case FrameType::produce:
+      return "produce";
+    case FrameType::fetch:
+      return "fetch";
+    case FrameType::list_offsets:
+      return "list offsets";
+    case FrameType::trim:
+      return "trim";
+    case FrameType::status:
+      return "status";
+    case FrameType::error:
+      break;
+  }
+  return "connect";
+}
+
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+// Waits in the frame of call(): whoever destroys that frees the slot.
+class ClientConnection::Wait {
+ public:
+  Wait(CallTable& calls, CallId id) : calls_(calls), id_(id) {}
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+  ~Wait() { calls_.release(id_); }
+  bool await_ready() const { return calls_.find(id_)->state == CallTable::State::done; }
+  void await_suspend(std::coroutine_handle<> handle) { calls_.find(id_)->waiter = handle; }
+  Result<CallAnswer> await_resume() {
+    CallTable::Call& call = *calls_.find(id_);
+    call.ticket = 0;
+    return *std::move(call.result);
+  }
+
+ private:
+  CallTable& calls_;
+  CallId id_;
+};
+
+ClientConnection::ClientConnection(Reactor& reactor, ClientOptions options)
+    : reactor_(reactor),
+      options_(std::move(options)),
+      calls_(reactor),
+      work_(reactor),
+      disconnected_since_(reactor.now()) {}
+
+flatbuffers::FlatBufferBuilder& ClientConnection::builder() {
+  builder_.Clear();
+  return builder_;
+}
+
+MonotonicTime ClientConnection::deadline(Duration timeout) const {
+  return reactor_.now() + (timeout == Duration::zero() ? options_.request_timeout : timeout);
+}
+
+Task<Result<CallAnswer>> ClientConnection::call(CallRequest request) {
+  const Self self = shared_from_this();
+  if (closed_)
+    co_return fail(ErrorCode::cancelled, "the client is closed; the {} request was not sent",
+                   name(request.type));
+  const bool framed = request.kind != CallKind::connect;
+  const CallId id =
+      calls_.open(std::move(request), framed ? table_bytes(builder_) : std::span<const std::byte>());
+  Wait wait(calls_, id);
+  arm(limit(*calls_.find(id)));
+  wake();
+  co_return co_await wait;
+}
+
+void ClientConnection::close() {
+  if (std::exchange(closed_, true)) return;
+  fail_waiting({ErrorCode::cancelled, "the client was closed; the request was not sent"});
+  if (session_) break_session(*session_, {ErrorCode::connection_lost, "the client was closed"});
+  work_.wake_all();
+}
+
+// Somebody has a reason to look at the calls: the sender, or a driver that is not there yet.
+void ClientConnection::wake() {
+  if (session_) {
+    session_->changed.wake_all();
+  } else if (!std::exchange(driving_, true)) {
+    reactor_.spawn(drive(shared_from_this()));
+  }
+}
+
+// ---- limits of calls. One alarm is set for the earliest; later ones are found when it rings.
+
+void ClientConnection::arm(MonotonicTime time) {
+  if (time >= armed_) return;
+  armed_ = time;
+  reactor_.spawn(alarm(weak_from_this(), reactor_, time));
+}
+
+Task<void> ClientConnection::alarm(std::weak_ptr<ClientConnection> weak, Reactor& reactor,
+                                   MonotonicTime time) {
+  static_cast<void>(co_await reactor.sleep_until(time));
+  const Self self = weak.lock();
+  if (self == nullptr || self->armed_ != time) co_return;  // an earlier alarm has taken over
+  self->armed_ = k_never;
+  self->expire();
+}
+
+void ClientConnection::expire() {
+  MonotonicTime next = k_never;
+  const auto judge = [&](const CallTable::Call& call) -> std::optional<Error> {
+    const MonotonicTime until = limit(call);
+    if (until <= reactor_.now()) return expired(call);
+    next = std::min(next, until);
+    return std::nullopt;
+  };
+  calls_.end_each(CallTable::State::waiting, judge);
+  bool silent = false;
+  calls_.end_each(CallTable::State::sent, [&](const CallTable::Call& call) {
+    auto error = judge(call);
+    silent =
+        silent || (error && session_ && reactor_.now() - session_->last_received >= options_.request_timeout);
+    return error;
+  });
+  // A peer that says nothing for so long is not there; the next call shall have a connection that works.
+  if (silent) {
+    break_session(*session_, {ErrorCode::connection_lost,
+                              fmt::format("nothing came for {:.1f} s", seconds(options_.request_timeout))});
+  }
+  arm(next);
+}
+
+MonotonicTime ClientConnection::limit(const CallTable::Call& call) const {
+  if (call.state != CallTable::State::waiting || session_) return call.request.deadline;
+  // Without patience a call waits for the outcome of one attempt, which has its own bound.
+  if (call.request.patience == Duration::zero()) return call.request.deadline;
+  return std::min(call.request.deadline, std::max(call.started, disconnected_since_) + call.request.patience);
+}
+
+Error ClientConnection::expired(const CallTable::Call& call) const {
+  const double waited = seconds(reactor_.now() - call.started);
+  const std::string server = to_string(options_.server);
+  if (call.state == CallTable::State::sent) {
+    return {ErrorCode::timed_out,
+            fmt::format("no answer from {} to a {} request in {:.1f} s: its outcome is unknown", server,
+                        name(call.request.type), waited)};
+  }
+  if (session_) {
+    return {ErrorCode::overloaded,
+            fmt::format("a {} request was not sent: {} had too many others to answer for {:.1f} s",
+                        name(call.request.type), server, waited)};
+  }
+  return {ErrorCode::unavailable,
+          fmt::format("no connection to {} in {:.1f} s: {}", server, waited,
+                      last_failure_ ? last_failure_->message : "no attempt has ended")};
+}
+
+void ClientConnection::fail_waiting(const Error& error) {
+  calls_.end_each(CallTable::State::waiting, [&](const CallTable::Call&) { return std::optional(error); });
+}
+
+}  // namespace millrace

@@ -1,0 +1,179 @@
+// Records into batches.
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "net/client/producer_state.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::uint32_t k_size_expected_min = 4u << 10;
+// What a record takes in a batch beyond its key, value and headers: lengths, deltas and attributes.
+constexpr std::uint32_t k_record_overhead_max = 64;
+
+std::uint64_t size_of(const RecordView& record) {
+  return (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
+}
+
+}  // namespace
+
+ProducerState::ProducerState(Client& client, ProducerOptions options, Producer::OnDelivery on_delivery)
+    : client_(client),
+      reactor_(client.reactor()),
+      options_(options),
+      on_delivery_(std::move(on_delivery)),
+      changed_(client.reactor()) {
+  options_.batch_bytes = std::clamp(options_.batch_bytes, k_size_expected_min, k_batch_size_max);
+  options_.batches_in_flight_max = std::max(options_.batches_in_flight_max, 1u);
+}
+
+ProducerTopic ProducerState::add_topic(std::string name, std::uint32_t partitions) {
+  if (const auto known = find_topic(name)) return *known;
+  Topic& topic = topics_.emplace_back(Topic{.name = std::move(name), .partitions = {}});
+  for (std::uint32_t i = 0; i < partitions; ++i) {
+    topic.partitions.push_back({.topic = topic,
+                                .number = i,
+                                .open = {},
+                                .size_expected = k_size_expected_min,
+                                .ready = {},
+                                .waits = {}});
+  }
+  return {static_cast<std::uint32_t>(topics_.size() - 1), partitions};
+}
+
+std::optional<ProducerTopic> ProducerState::find_topic(std::string_view name) const {
+  for (std::uint32_t i = 0; i < topics_.size(); ++i) {
+    if (topics_[i].name == name)
+      return ProducerTopic{i, static_cast<std::uint32_t>(topics_[i].partitions.size())};
+  }
+  return std::nullopt;
+}
+
+Result<ProducerState::Partition*> ProducerState::partition(ProducerTopic topic, std::uint32_t number) {
+  if (topic.number >= topics_.size() || number >= topics_[topic.number].partitions.size()) [[unlikely]] {
+    return fail(ErrorCode::invalid_argument, "partition {} of a topic of {} partitions; they count from 0",
+                number, topic.partitions);
+  }
+  return &topics_[topic.number].partitions[number];
+}
+
+std::uint32_t ProducerState::choose_partition(ProducerTopic topic, const RecordView& record) const {
+  if (topic.partitions <= 1 || topic.number >= topics_.size()) return 0;
+  if (record.key) return Producer::partition_of(*record.key, topic.partitions);
+  return topics_[topic.number].sticky;
+}
+
+std::int64_t ProducerState::wall_milliseconds() {
+  if (wall_read_at_ != reactor_.now()) {
+    wall_read_at_ = reactor_.now();
+    wall_ms_ = reactor_.wall_clock().milliseconds;
+  }
+  return wall_ms_;
+}
+
+RecordBatchBuilder ProducerState::make_builder(std::uint32_t size_max, std::uint32_t size_expected) {
+  RecordBatchBuilder::Options options;
+  options.size_max = size_max;
+  options.size_expected = std::min(size_expected, size_max);
+  return RecordBatchBuilder(reactor_.buffers(), options);
+}
+
+Error ProducerState::no_memory() {
+  pool_empty_ = true;
+  return {ErrorCode::overloaded, "the reactor's buffers are all in use; wait for room()"};
+}
+
+Result<std::uint64_t> ProducerState::append(ProducerTopic topic, std::uint32_t number,
+                                            const RecordView& given) {
+  TRY(Partition* const found, partition(topic, number));
+  Partition& to = *found;
+  if (buffered_ >= options_.buffered_bytes_max) [[unlikely]] {
+    return fail(ErrorCode::overloaded, "{} bytes wait to be delivered, at most {} may; wait for room()",
+                buffered_, options_.buffered_bytes_max);
+  }
+  RecordView record = given;
+  if (options_.timestamps == Timestamps::now) record.timestamp = wall_milliseconds();
+  for (bool again = true; again;) {
+    again = false;
+    if (!to.open) to.open.emplace(make_builder(options_.batch_bytes, to.size_expected));
+    const std::uint32_t before = to.open->size();
+    switch (to.open->append(record)) {
+      case Appended::appended:
+        buffered_ += to.open->size() - before;
+        break;
+      case Appended::full:
+        seal(to);
+        launch(to);
+        again = true;
+        break;
+      case Appended::record_too_large:
+        TRY_VOID(append_large(to, record));
+        break;
+      case Appended::overloaded:
+        if (to.open->count() == 0) to.open.reset();
+        return fail(no_memory());
+    }
+  }
+  ++statistics_.records;
+  statistics_.record_bytes += size_of(record);
+  if (to.on_the_way == 0 && !to.departing && to.open) {
+    to.departing = true;
+    reactor_.spawn(depart(shared_from_this(), to));
+  }
+  return to.next++;
+}
+
+// A record that does not fit a batch of batch_bytes gets a larger one of its own.
+Result<void> ProducerState::append_large(Partition& to, const RecordView& record) {
+  const std::uint64_t expected = size_of(record) + k_batch_header_size + k_record_overhead_max;
+  RecordBatchBuilder alone = make_builder(
+      k_batch_size_max, static_cast<std::uint32_t>(std::min<std::uint64_t>(expected, k_batch_size_max)));
+  const Appended taken = alone.append(record);
+  if (taken == Appended::overloaded) return fail(no_memory());
+  if (taken != Appended::appended) {
+    return fail(ErrorCode::record_too_large,
+                "a record of {} bytes; a batch holds {} bytes at most, its own bookkeeping included",
+                size_of(record), k_batch_size_max);
+  }
+  seal(to);
+  buffered_ += alone.size();
+  ++to.next;  // for put_ready(); append() counts it
+  put_ready(to, alone);
+  --to.next;
+  launch(to);
+  return {};
+}
+
+void ProducerState::seal(Partition& from) {
+  if (!from.open) return;
+  if (from.open->count() != 0) {
+    const std::uint32_t size = from.open->size();
+    // Batches of about the same size follow: their memory is taken at once.
+    from.size_expected = std::clamp(std::bit_ceil(size), k_size_expected_min, options_.batch_bytes);
+    put_ready(from, *from.open);
+    if (from.topic.sticky == from.number)
+      from.topic.sticky = (from.number + 1) % static_cast<std::uint32_t>(from.topic.partitions.size());
+  }
+  from.open.reset();
+}
+
+void ProducerState::put_ready(Partition& from, RecordBatchBuilder& builder) {
+  const std::uint64_t size = builder.size();
+  const std::uint32_t count = builder.count();
+  Sealed sealed{.batch = builder.finish(options_.codec),
+                .bytes = size,
+                .first = from.next - count,
+                .count = count,
+                .round = first_round_ + outstanding_.size() - 1,
+                .sealed_at = reactor_.now()};
+  // A compressed batch occupies less.
+  if (sealed.batch) sealed.bytes = sealed.batch->length;
+  buffered_ = buffered_ - size + sealed.bytes;
+  ++outstanding_.back();
+  ++statistics_.batches;
+  statistics_.batch_bytes += sealed.bytes;
+  from.ready.push_back(std::move(sealed));
+}
+
+}  // namespace millrace

@@ -1,0 +1,184 @@
+// Batches to the server, and what came of them.
+#include <algorithm>
+#include <utility>
+
+#include "net/client/producer_state.h"
+
+namespace millrace {
+
+// Waits in the frame of send() for the fate of one record.
+class ProducerState::SendWait {
+ public:
+  SendWait(ProducerState& state, Partition& partition, std::uint64_t record)
+      : state_(state), partition_(partition), record_(record) {
+    partition.waits.push_back(this);
+  }
+  SendWait(const SendWait&) = delete;
+  SendWait& operator=(const SendWait&) = delete;
+  ~SendWait() {
+    if (ticket_ != 0) state_.reactor_.unschedule(ticket_);
+    std::erase(partition_.waits, this);
+  }
+  bool await_ready() const { return result_.has_value(); }
+  void await_suspend(std::coroutine_handle<> handle) { waiter_ = handle; }
+  Result<Offset> await_resume() {
+    ticket_ = 0;
+    return *std::move(result_);
+  }
+  [[nodiscard]] std::uint64_t record() const { return record_; }
+  void finish(Result<Offset> result) {
+    result_ = std::move(result);
+    if (waiter_) ticket_ = state_.reactor_.schedule(waiter_);
+  }
+
+ private:
+  ProducerState& state_;
+  Partition& partition_;
+  std::uint64_t record_;
+  std::coroutine_handle<> waiter_;
+  Ticket ticket_ = 0;
+  std::optional<Result<Offset>> result_;
+};
+
+Task<Result<Offset>> ProducerState::send(ProducerTopic topic, std::uint32_t number, RecordView record) {
+  const Self self = shared_from_this();
+  Result<std::uint64_t> taken = append(topic, number, record);
+  while (!taken && taken.error().code == ErrorCode::overloaded) {
+    CO_TRY_VOID(co_await room());
+    taken = append(topic, number, record);
+  }
+  if (!taken) co_return fail(std::move(taken).error());
+  SendWait wait(*this, **partition(topic, number), *taken);
+  co_return co_await wait;
+}
+
+Task<Result<void>> ProducerState::room() {
+  const Self self = shared_from_this();
+  const auto full = [this] { return pool_empty_ || buffered_ >= options_.buffered_bytes_max; };
+  while (full()) {
+    const bool nothing_sealed = std::ranges::all_of(outstanding_, [](std::uint64_t n) { return n == 0; });
+    if (nothing_sealed) {
+      // What fills the bound is gathered, not sent: batches of many partitions, none of them full.
+      for (Topic& topic : topics_) {
+        for (Partition& each : topic.partitions) {
+          seal(each);
+          launch(each);
+        }
+      }
+      if (std::ranges::all_of(outstanding_, [](std::uint64_t n) { return n == 0; })) {
+        pool_empty_ = false;
+        co_return fail(ErrorCode::overloaded,
+                       "the reactor's buffers are all in use, and none by this producer's batches");
+      }
+    }
+    co_await changed_.wait();
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> ProducerState::flush() {
+  const Self self = shared_from_this();
+  for (Topic& topic : topics_) {
+    for (Partition& each : topic.partitions) {
+      seal(each);
+      launch(each);
+    }
+  }
+  const std::uint64_t round = first_round_ + outstanding_.size() - 1;
+  outstanding_.push_back(0);
+  for (;;) {
+    while (outstanding_.size() > 1 && outstanding_.front() == 0) {
+      outstanding_.pop_front();
+      ++first_round_;
+    }
+    if (first_round_ > round) break;
+    co_await changed_.wait();
+  }
+  if (auto error = std::exchange(first_error_, std::nullopt)) co_return fail(*std::move(error));
+  co_return Result<void>();
+}
+
+void ProducerState::launch(Partition& from) {
+  while (from.on_the_way < options_.batches_in_flight_max && !from.ready.empty()) {
+    ++from.on_the_way;
+    Sealed batch = std::move(from.ready.front());
+    from.ready.pop_front();
+    reactor_.spawn(deliver(shared_from_this(), from, std::move(batch)));
+  }
+}
+
+// Seals what an idle partition has gathered: after `linger`, or when everything else in this turn has run.
+Task<void> ProducerState::depart(Self self, Partition& from) {
+  if (self->options_.linger > Duration::zero()) {
+    static_cast<void>(co_await self->reactor_.sleep(self->options_.linger));
+  } else {
+    co_await self->reactor_.yield();
+  }
+  from.departing = false;
+  if (self->closed_ || from.on_the_way != 0) co_return;  // the end of that batch looks again
+  self->seal(from);
+  self->launch(from);
+}
+
+Task<void> ProducerState::deliver(Self self, Partition& from, Sealed batch) {
+  if (self->closed_) co_return;
+  if (!batch.batch) {
+    self->finish(from, batch, fail(batch.batch.error()));
+    co_return;
+  }
+  const Result<Produced> result =
+      co_await self->client_.produce_batch({from.topic.name, from.number}, *batch.batch,
+                                           {.acks = self->options_.acks, .timeout = self->options_.timeout});
+  if (!self->closed_) self->finish(from, batch, result);
+}
+
+void ProducerState::finish(Partition& from, const Sealed& batch, const Result<Produced>& result) {
+  --from.on_the_way;
+  buffered_ -= batch.bytes;
+  pool_empty_ = false;
+  --outstanding_[batch.round - first_round_];
+  const Duration latency = reactor_.now() - batch.sealed_at;
+  count(batch, result, latency);
+  for (SendWait* wait : from.waits) {
+    const std::uint64_t delta = wait->record() - batch.first;  // wraps for earlier records
+    if (delta >= batch.count) continue;
+    if (!result) {
+      wait->finish(fail(result.error()));
+    } else {
+      const bool known = result->base_offset.value() >= 0;
+      wait->finish(known ? result->base_offset + static_cast<std::int64_t>(delta) : Offset{-1});
+    }
+  }
+  if (on_delivery_) {
+    on_delivery_({.topic = from.topic.name,
+                  .partition = from.number,
+                  .first = batch.first,
+                  .count = batch.count,
+                  .batch = batch.batch ? batch.batch->bytes() : ByteView(),
+                  .result = result,
+                  .latency = latency});
+  }
+  changed_.wake_all();
+  // Full batches go first; then what has gathered meanwhile, with what those who heard of this batch append
+  // now.
+  if (from.ready.empty() && from.on_the_way == 0 && from.open && !from.departing) {
+    from.departing = true;
+    reactor_.spawn(depart(shared_from_this(), from));
+  }
+  launch(from);
+}
+
+void ProducerState::count(const Sealed& batch, const Result<Produced>& result, Duration latency) {
+  if (result) {
+    statistics_.records_delivered += batch.count;
+    statistics_.latency.record(latency);
+    return;
+  }
+  const ErrorCode code = result.error().code;
+  const bool unknown =
+      code == ErrorCode::connection_lost || code == ErrorCode::timed_out || code == ErrorCode::sync_failed;
+  (unknown ? statistics_.records_unknown : statistics_.records_failed) += batch.count;
+  if (!first_error_) first_error_ = result.error();
+}
+
+}  // namespace millrace

@@ -1,0 +1,99 @@
+// ProducerState: what Producer and its batches on their way share.
+#pragma once
+
+#include <coroutine>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/batch_builder.h"
+#include "engine/reactor/reactor.h"
+#include "engine/reactor/task.h"
+#include "engine/reactor/wait.h"
+#include "net/client/producer.h"
+
+namespace millrace {
+
+class ProducerState : public std::enable_shared_from_this<ProducerState> {
+ public:
+  ProducerState(Client& client, ProducerOptions options, Producer::OnDelivery on_delivery);
+
+  ProducerTopic add_topic(std::string name, std::uint32_t partitions);
+  [[nodiscard]] std::optional<ProducerTopic> find_topic(std::string_view name) const;
+
+  Result<std::uint64_t> append(ProducerTopic topic, std::uint32_t partition, const RecordView& record);
+  [[nodiscard]] std::uint32_t choose_partition(ProducerTopic topic, const RecordView& record) const;
+  Task<Result<void>> room();
+  Task<Result<Offset>> send(ProducerTopic topic, std::uint32_t partition, RecordView record);
+  Task<Result<void>> flush();
+  void close() { closed_ = true; }
+
+  [[nodiscard]] Client& client() { return client_; }
+  [[nodiscard]] const ProducerStatistics& statistics() const { return statistics_; }
+  [[nodiscard]] std::uint64_t buffered_bytes() const { return buffered_; }
+
+ private:
+  using Self = std::shared_ptr<ProducerState>;
+  class SendWait;
+
+  // A batch that takes no more records.
+  struct Sealed {
+    Result<Slice> batch;      // an error when there was no memory to finish it
+    std::uint64_t bytes = 0;  // that it counts for in buffered_
+    std::uint64_t first = 0;
+    std::uint32_t count = 0;
+    std::uint64_t round = 0;  // of flushes
+    MonotonicTime sealed_at{};
+  };
+  struct Topic;
+  struct Partition {
+    Topic& topic;
+    std::uint32_t number;
+    std::optional<RecordBatchBuilder> open;  // there while it has records
+    std::uint64_t next = 0;                  // number of the next record appended
+    std::uint32_t size_expected;
+    std::deque<Sealed> ready;  // sealed, not yet on their way
+    std::uint32_t on_the_way = 0;
+    bool departing = false;        // a task will seal what is open
+    std::vector<SendWait*> waits;  // in the order of append
+  };
+  struct Topic {
+    std::string name;
+    std::deque<Partition> partitions;
+    std::uint32_t sticky = 0;  // where records without a key go now
+  };
+
+  [[nodiscard]] Result<Partition*> partition(ProducerTopic topic, std::uint32_t number);
+  [[nodiscard]] RecordBatchBuilder make_builder(std::uint32_t size_max, std::uint32_t size_expected);
+  [[nodiscard]] Result<void> append_large(Partition& partition, const RecordView& record);
+  [[nodiscard]] Error no_memory();
+  [[nodiscard]] std::int64_t wall_milliseconds();
+
+  void seal(Partition& partition);
+  void put_ready(Partition& partition, RecordBatchBuilder& builder);
+  void launch(Partition& partition);
+  static Task<void> depart(Self self, Partition& partition);
+  static Task<void> deliver(Self self, Partition& partition, Sealed batch);
+  void finish(Partition& partition, const Sealed& batch, const Result<Produced>& result);
+  void count(const Sealed& batch, const Result<Produced>& result, Duration latency);
+
+  Client& client_;
+  Reactor& reactor_;
+  ProducerOptions options_;
+  Producer::OnDelivery on_delivery_;
+  ProducerStatistics statistics_;
+  std::deque<Topic> topics_;  // stays put
+  std::uint64_t buffered_ = 0;
+  bool pool_empty_ = false;
+  bool closed_ = false;
+  std::int64_t wall_ms_ = 0;
+  MonotonicTime wall_read_at_{k_never};
+  WaitQueue changed_;  // a batch has met its fate
+  // Batches sealed and not finished, by round of flushes; the front is first_round_.
+  std::deque<std::uint64_t> outstanding_{0};
+  std::uint64_t first_round_ = 0;
+  std::optional<Error> first_error_;  // since the last flush
+};
+
+}  // namespace millrace
