@@ -39,6 +39,8 @@ struct ConsumerOptions {
   std::uint32_t fetch_min_bytes = 1;
   Duration fetch_wait = std::chrono::milliseconds(500);  // how long the server waits for fetch_min_bytes
   std::uint32_t fetches_ahead = 2;                       // answers kept a partition
+  // Of fetched answers, over all partitions, about: with many partitions each fetch asks for less.
+  std::uint64_t buffered_bytes_max = 64u << 20;
   // How long fetches that fail with a retryable error or a lost connection are repeated before wait() reports
   // it.
   Duration patience = std::chrono::seconds(30);

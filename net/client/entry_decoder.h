@@ -1,0 +1,39 @@
+// EntryDecoder: the records in fetched entries.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/base/buffer.h"
+#include "engine/base/error.h"
+#include "engine/base/ids.h"
+#include "engine/base/record_reader.h"
+
+namespace millrace {
+
+class EntryDecoder {
+ public:
+  // Goes on with these entries (Fetched::entries).
+  void feed(Slice entries);
+  // Everything fed has been decoded.
+  [[nodiscard]] bool done() const { return !reader_ && at_ == entries_.length; }
+
+  // Fills `record` with the next one at or beyond `wanted`, and moves `wanted` behind it; false when the
+  // entries are used up (`wanted` is then behind everything in them). Internal entries are passed over. Views
+  // are valid until the next call. corruption (entry header, sizes), corrupt_batch, invalid_batch,
+  // unsupported_compression, record_too_large (when inflated).
+  [[nodiscard]] Result<bool> next(RecordView& record, Offset& wanted);
+
+ private:
+  [[nodiscard]] Result<void> open_entry(Offset& wanted);
+
+  Slice entries_;
+  std::uint32_t at_ = 0;
+  Offset batch_end_{0};  // behind the batch that reader_ reads
+  std::optional<RecordReader> reader_;
+  std::vector<std::byte> inflated_;
+};
+
+}  // namespace millrace
