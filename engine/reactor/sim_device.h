@@ -27,6 +27,7 @@ struct SimDiskReply {
   std::uint64_t count = 0;
   SimFileId file = 0;  // open, lock: counted as open, the receiver closes it
   std::vector<FolderEntry> entries;
+  std::string bytes;  // transfer
 };
 
 class SimDevice {

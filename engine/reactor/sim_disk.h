@@ -31,8 +31,10 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -97,6 +99,7 @@ class SimDisk {
   void sync(SimFileId file, SimMark mark);
   SimResult<void> sync_folder(std::string_view path, SimMark mark);
   SimResult<void> allocate(SimFileId file, std::uint64_t position, std::uint64_t length);
+  SimResult<void> resize(SimFileId file, std::uint64_t size);
   [[nodiscard]] SimResult<std::uint64_t> size(SimFileId file) const;
   SimResult<void> rename(std::string_view from, std::string_view to);
   SimResult<void> remove_file(std::string_view path);
@@ -107,15 +110,22 @@ class SimDisk {
   [[nodiscard]] SimMark mark() const { return image_.next_mark; }
 
  private:
+  enum class Kind : std::uint8_t {
+    bytes,  // [begin, end) was written
+    grow,   // the size became `end`, with zeros
+    shrink  // the size became `begin`
+  };
   struct Change {  // of a file's bytes or size, pending
     SimMark mark = 0;
     std::uint64_t begin = 0, end = 0;
-    bool has_bytes = true;  // false: allocate, which changes the size alone
-    SimContent bytes;       // of [begin, end)
+    Kind kind = Kind::bytes;
+    SimContent bytes;
   };
   struct Node {
     bool is_folder = false;
+    bool is_counted = true;  // file: its space is in used_, because a program can reach it
     std::uint32_t opens = 0;
+    std::uint32_t links = 0, durable_links = 0;             // names it has, now and durably: 0 or 1
     SimContent content, durable;                            // file
     std::vector<Change> changes;                            // file: in order
     std::map<std::string, SimFileId> names, durable_names;  // folder
@@ -135,29 +145,42 @@ class SimDisk {
     friend class SimDisk;
     std::map<SimFileId, Node> nodes;
     std::vector<NameChange> name_changes;
-    SimFileId next_file = 2;
+    SimFileId next_file = k_root + 1;
     SimMark next_mark = 1;
   };
 
  private:
+  static constexpr SimFileId k_root = 1;
   struct Place {  // a name in a folder
-    SimFileId folder = 0;
+    std::vector<SimFileId>
+        folders;  // from the root to the one that holds the name; empty for the root itself
     std::string name;
     SimFileId file = 0;  // 0: no such name yet
+    [[nodiscard]] Binding binding(SimFileId to) const { return {folders.back(), name, to}; }
   };
   [[nodiscard]] SimResult<Place> find(std::string_view path) const;
-  [[nodiscard]] SimResult<SimFileId> find_folder(std::string_view path) const;
-  [[nodiscard]] const Node* find_file(std::string_view path) const;
+  // The same where a file or folder must exist; the errno where it does not.
+  [[nodiscard]] SimResult<Place> find_existing(std::string_view path, bool is_folder) const;
+  [[nodiscard]] Node& node(SimFileId id) { return image_.nodes.at(id); }
+  [[nodiscard]] const Node& node(SimFileId id) const { return image_.nodes.at(id); }
   SimFileId add_node(bool is_folder);
   void change_names(std::vector<Binding> bindings);
   void make_names_durable(const std::vector<bool>& chosen);
-  void forget_if_unreachable(SimFileId file);
-  void grow(Node& node, std::uint64_t from, std::uint64_t to);
-  static std::uint64_t space_of(std::uint64_t size);
+  // After a link, an open or a pending change has gone: frees space that no program can reach any more, and
+  // the node itself when a power cut could not bring it back either.
+  void unlinked(SimFileId id);
+  void forget(SimFileId id);
+  static std::uint64_t space_of(const Node& node);
+  // Bytes the file may grow to without a refusal, at most `wanted`.
+  [[nodiscard]] std::uint64_t room(const Node& node, std::uint64_t wanted) const;
+  void add_change(Node& node, std::uint64_t begin, std::uint64_t end, Kind kind);
   static void apply(const Change& change, Node& node);
   static void supersede(Node& node, std::uint64_t begin, std::uint64_t end);
+  static void drop_beyond(Node& node, std::uint64_t size);
   static void cut_file(Node& node, SimRandom& random, SimCut cut);
   void cut_names(SimRandom& random, SimCut cut);
+  void remount();
+  void recount();
 
   SimFaults faults_;
   std::uint64_t capacity_;

@@ -49,6 +49,8 @@ class SimNode {
   [[nodiscard]] Reactor& shard(std::uint32_t index);
   // How often start() was called.
   [[nodiscard]] std::uint32_t starts() const { return starts_; }
+  // What its shards wait for, a line each.
+  [[nodiscard]] std::string waiting() const;
 
   // Delivers a signal (15: SIGTERM, 2: SIGINT) to wait_signal(), now or when it is called.
   void terminate(int signal = 15);
@@ -68,8 +70,11 @@ class SimNode {
   friend class SimReactor;
   friend class SimWorld;
   struct Process;
+  static Task<void> run_main(SimNode& node, Reactor& reactor);
   void main_returned();
-  void end_process();
+  enum class Ending : std::uint8_t { clean, killed, power_cut };
+  void end_process(Ending ending);
+  [[nodiscard]] SimReactor& reactor(ShardId shard);
   [[nodiscard]] WallTime wall_clock() const;
 
   SimWorld& world_;

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,7 @@ enum class SimEnd : std::uint8_t {
   deadlock,     // nothing is left that could ever happen, and it is not true: somebody waits for ever
 };
 [[nodiscard]] const char* name(SimEnd end);
+std::ostream& operator<<(std::ostream& out, SimEnd end);  // for messages of tests
 
 class SimWorld {
  public:
@@ -80,7 +82,7 @@ class SimWorld {
   bool step();
   // Runs until `reached` is true, which is asked before the first event and after each one.
   SimEnd run_until(const std::function<bool()>& reached, Duration limit = std::chrono::hours(1));
-  // Lets this much time pass; returns early, with deadlock, never: time passes without events too.
+  // Lets this much time pass, with whatever happens in it.
   void run_for(Duration duration);
   // Starts `main` on one shard of a node that is not running, and runs until it has returned.
   SimEnd run(SimNode& node, SimMain main, Duration limit = std::chrono::hours(1));
@@ -96,6 +98,9 @@ class SimWorld {
   [[nodiscard]] std::uint64_t trace_hash() const { return events_.trace_hash(); }
   // What every running shard waits for, a line each: the first thing to read after a deadlock.
   [[nodiscard]] std::string waiting() const;
+
+  // For nodes: one line of a program's log.
+  void log(const SimNode& node, ShardId shard, LogLevel level, const std::string& line) const;
 
  private:
   SimOptions options_;

@@ -1,0 +1,226 @@
+#include "engine/reactor/sim_device.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "engine/base/check.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::uint64_t k_sector_size = 512;
+
+// The bytes of the slices from `offset` on, up to the end of the slice they are in.
+std::span<std::byte> part_at(const Slices& slices, std::uint64_t offset) {
+  for (const Slice& slice : slices) {
+    if (offset < slice.length)
+      return slice.buffer.bytes().subspan(slice.offset, slice.length).subspan(offset);
+    offset -= slice.length;
+  }
+  return {};
+}
+
+template <class T>
+void set_error(const SimResult<T>& result, SimDiskReply& reply) {
+  if (!result) reply.error = result.error();
+}
+
+}  // namespace
+
+void SimDevice::submit(SimDiskRequest request, Done done) {
+  if (request.file != 0) disk_.hold(request.file);
+  ++in_flight_of_[request.process];
+  const std::uint64_t id = next_id_++;
+  in_flight_.emplace(id, Flight{std::move(request), std::move(done), disk_.mark(), 0});
+  schedule(id);
+}
+
+void SimDevice::schedule(std::uint64_t id) {
+  events_.after(disk_.faults().draw_latency(random_), [this, id] { complete(id); });
+}
+
+void SimDevice::complete(std::uint64_t id) {
+  const auto found = in_flight_.find(id);
+  if (found == in_flight_.end()) return;  // the power was cut meanwhile
+  SimDiskReply reply;
+  if (!take_effect(found->second, found->second.request.access.sync, reply)) return schedule(id);
+  Flight ended = std::move(found->second);
+  in_flight_.erase(found);
+  if (ended.request.file != 0) disk_.close(ended.request.file);
+  const auto count = in_flight_of_.find(ended.request.process);
+  if (--count->second == 0) {
+    in_flight_of_.erase(count);
+    release_locks(ended.request.process);
+  }
+  ended.done(std::move(reply));
+}
+
+// ---- what operations do
+// -------------------------------------------------------------------------------------
+
+bool SimDevice::take_effect(Flight& flight, Sync sync, SimDiskReply& reply) {
+  const SimDiskRequest& request = flight.request;
+  const SimAccess& access = request.access;
+  std::int64_t shift = 0;
+  if (flight.written == 0) {
+    if (const SimFaults::Rule* rule = disk_.faults().hit(access)) {
+      if (rule->kind == SimFaults::Kind::fail) {
+        reply.error = rule->error;
+        return true;
+      }
+      if (rule->kind == SimFaults::Kind::lose && access.verb == Verb::write) {
+        reply.count = access.length;
+        return true;
+      }
+      if (rule->kind == SimFaults::Kind::misdirect) shift = rule->shift;
+    }
+  }
+  const bool sync_lies = disk_.faults().ignores_sync(access);
+  switch (access.verb) {
+    case Verb::open: {
+      const auto file = disk_.open(access.path, request.open.mode);
+      set_error(file, reply);
+      reply.file = file.value_or(0);
+      return true;
+    }
+    case Verb::lock:
+      lock(request, reply);
+      return true;
+    case Verb::read:
+      read(flight, reply);
+      return true;
+    case Verb::transfer:
+      reply.bytes.resize(access.length);
+      reply.bytes.resize(
+          *disk_.read(request.file, access.position, std::as_writable_bytes(std::span(reply.bytes))));
+      return true;
+    case Verb::write:
+      return write(flight, sync_lies ? Sync::no : sync, shift, reply);
+    case Verb::sync:
+      if (!sync_lies) disk_.sync(request.file, flight.mark);
+      return true;
+    case Verb::sync_folder:
+      set_error(sync_lies ? SimResult<void>{} : disk_.sync_folder(access.path, flight.mark), reply);
+      return true;
+    case Verb::allocate:
+      set_error(disk_.allocate(request.file, access.position, access.length), reply);
+      return true;
+    case Verb::resize:
+      set_error(disk_.resize(request.file, access.length), reply);
+      return true;
+    case Verb::size:
+      reply.count = *disk_.size(request.file);
+      return true;
+    case Verb::rename:
+      set_error(disk_.rename(access.path, request.path_to), reply);
+      return true;
+    case Verb::remove_file:
+      set_error(disk_.remove_file(access.path), reply);
+      return true;
+    case Verb::create_folder:
+      set_error(disk_.create_folder(access.path), reply);
+      return true;
+    case Verb::remove_folder:
+      set_error(disk_.remove_folder(access.path), reply);
+      return true;
+    case Verb::list: {
+      auto entries = disk_.list(access.path);
+      set_error(entries, reply);
+      if (entries) reply.entries = *std::move(entries);
+      return true;
+    }
+    case Verb::free_space: {
+      const auto space = disk_.free_space(access.path);
+      set_error(space, reply);
+      reply.count = space.value_or(0);
+      return true;
+    }
+    default:
+      CHECK(false, "{} is no operation of a disk", name(access.verb));
+  }
+}
+
+bool SimDevice::write(Flight& flight, Sync sync, std::int64_t shift, SimDiskReply& reply) {
+  const SimDiskRequest& request = flight.request;
+  std::uint64_t stop = request.access.length;
+  if (stop - flight.written > k_sector_size && random_.chance(disk_.faults().short_transfers)) {
+    stop = flight.written + random_.below((stop - flight.written) / k_sector_size) * k_sector_size +
+           k_sector_size;
+  }
+  while (flight.written < stop) {
+    auto part = part_at(request.slices, flight.written);
+    part = part.first(std::min<std::uint64_t>(part.size(), stop - flight.written));
+    const std::uint64_t position =
+        request.access.position + flight.written + static_cast<std::uint64_t>(shift);
+    const auto count = disk_.write(request.file, position, part, sync);
+    if (!count) {
+      reply.error = count.error();
+      return true;
+    }
+    flight.written += *count;
+  }
+  reply.count = flight.written;
+  return flight.written == request.access.length;
+}
+
+void SimDevice::read(const Flight& flight, SimDiskReply& reply) const {
+  const SimDiskRequest& request = flight.request;
+  while (reply.count < request.access.length) {
+    const auto part = part_at(request.slices, reply.count);
+    const std::uint64_t count = *disk_.read(request.file, request.access.position + reply.count, part);
+    reply.count += count;
+    if (count < part.size()) return;  // the end of the file
+  }
+}
+
+// ---- locks
+// --------------------------------------------------------------------------------------------------
+
+void SimDevice::lock(const SimDiskRequest& request, SimDiskReply& reply) {
+  auto file = disk_.open(request.access.path, OpenMode::read_write);
+  if (!file && file.error() == ENOENT) file = disk_.open(request.access.path, OpenMode::create);
+  set_error(file, reply);
+  if (!file) return;
+  if (!locks_.try_emplace(*file, Lock{.process = request.process}).second) {
+    disk_.close(*file);
+    reply.error = EWOULDBLOCK;
+    return;
+  }
+  reply.file = *file;
+}
+
+void SimDevice::unlock(SimFileId file, std::uint64_t process) {
+  const auto found = locks_.find(file);
+  if (found == locks_.end() || found->second.process != process) return;
+  found->second.given_up = true;
+  if (!in_flight_of_.contains(process)) release_locks(process);
+}
+
+void SimDevice::release_locks(std::uint64_t process) {
+  std::erase_if(locks_,
+                [&](const auto& lock) { return lock.second.process == process && lock.second.given_up; });
+}
+
+void SimDevice::process_ended(std::uint64_t process) {
+  for (auto& [file, lock] : locks_) {
+    if (lock.process == process) lock.given_up = true;
+  }
+  if (!in_flight_of_.contains(process)) release_locks(process);
+}
+
+void SimDevice::power_cut(SimCut cut) {
+  // What is in flight had not begun, or had begun and become pending: the disk decides what is left of that.
+  for (auto& [id, flight] : in_flight_) {
+    if (cut == SimCut::drop_all || (cut == SimCut::by_seed && random_.coin())) continue;
+    SimDiskReply reply;
+    while (!take_effect(flight, Sync::no, reply)) {
+    }
+  }
+  in_flight_.clear();
+  in_flight_of_.clear();
+  locks_.clear();
+  disk_.power_cut(random_, cut);
+}
+
+}  // namespace millrace

@@ -1,0 +1,26 @@
+// What a SimReactor keeps of an open file or socket.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "engine/reactor/sim_reactor.h"
+
+namespace millrace {
+
+struct SimReactor::FileState : HandleState {
+  SimFileId file = 0;
+  bool is_lock = false;
+  bool is_read_only = false;
+  bool is_closed = false;
+  std::uint32_t in_flight = 0;  // operations on it, close apart
+  FlightPtr closing;            // a close that waits for them
+};
+
+struct SimReactor::SocketState : HandleState {
+  SimSocketId socket;
+  SimListenerId listener = 0;  // of a listening socket; `socket` means nothing then
+  Address local, peer;
+};
+
+}  // namespace millrace
