@@ -1,0 +1,141 @@
+#include "net/client/blocking.h"
+
+#include <algorithm>
+
+#include "engine/reactor/shard_mail.h"
+#include "engine/reactor/uring_reactor.h"
+#include "net/client/entry_decoder.h"
+
+namespace millrace {
+namespace {
+
+constexpr BufferPool::Options k_buffers{.bytes_max = 256_MiB, .idle_bytes_max = 16_MiB};
+
+std::optional<std::string> owned(const std::optional<ByteView>& bytes) {
+  if (!bytes) return std::nullopt;
+  return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+}
+
+OwnedRecord owned(const RecordView& record) {
+  OwnedRecord copy{.offset = record.offset,
+                   .timestamp = record.timestamp,
+                   .key = owned(record.key),
+                   .value = owned(record.value),
+                   .headers = {}};
+  for (const RecordHeader& header : record.headers)
+    copy.headers.push_back({std::string(header.key), owned(header.value)});
+  return copy;
+}
+
+Task<Result<std::vector<OwnedRecord>>> read_some(Client& client, PartitionName from, Offset offset,
+                                                 std::size_t count, Duration max_wait) {
+  std::vector<OwnedRecord> records;
+  EntryDecoder decoder;
+  Offset ask_from = offset;
+  while (records.size() < count) {
+    const Duration wait = records.empty() ? max_wait : Duration::zero();
+    CO_TRY(Fetched fetched, co_await client.fetch(from, ask_from, {.max_wait = wait}));
+    if (fetched.entries.length == 0) break;
+    decoder.feed(std::move(fetched.entries));
+    while (records.size() < count) {
+      RecordView record;
+      CO_TRY(const bool more, decoder.next(record, offset));
+      if (!more) break;
+      records.push_back(owned(record));
+    }
+    ask_from = std::max(ask_from, fetched.next_offset);
+  }
+  co_return records;
+}
+
+Task<Result<std::vector<Offset>>> produce_all(Client& client, PartitionName to,
+                                              std::span<const RecordView> records, ProducerOptions options) {
+  std::vector<Offset> offsets(records.size(), Offset{-1});
+  Producer producer(client, options, [&](const Delivery& delivery) {
+    if (!delivery.result || delivery.result->base_offset.value() < 0) return;
+    for (std::uint32_t i = 0; i < delivery.count; ++i) {
+      offsets[delivery.first + i] = delivery.result->base_offset + std::int64_t{i};
+    }
+  });
+  CO_TRY(const ProducerTopic topic, co_await producer.open(to.topic));
+  for (std::size_t i = 0; i < records.size();) {
+    const auto taken = producer.append(topic, to.partition, records[i]);
+    if (taken) {
+      ++i;
+    } else if (taken.error().code == ErrorCode::overloaded) {
+      CO_TRY_VOID(co_await producer.room());
+    } else {
+      co_return fail(taken.error());
+    }
+  }
+  CO_TRY_VOID(co_await producer.flush());
+  co_return offsets;
+}
+
+}  // namespace
+
+// In the order of construction; the client goes before its reactor.
+struct BlockingClient::State {
+  ShardMail mail{1};
+  std::unique_ptr<UringReactor> reactor;
+  std::optional<Client> client;
+};
+
+BlockingClient::BlockingClient(std::unique_ptr<State> state) : state_(std::move(state)) {}
+BlockingClient::~BlockingClient() = default;
+BlockingClient::BlockingClient(BlockingClient&&) noexcept = default;
+BlockingClient& BlockingClient::operator=(BlockingClient&&) noexcept = default;
+
+Result<BlockingClient> BlockingClient::connect(ClientOptions options) {
+  auto state = std::make_unique<State>();
+  UringReactor::Setup setup;
+  setup.buffers = k_buffers;
+  setup.options.registered_bytes = 0;
+  TRY(state->reactor, UringReactor::create(setup, state->mail));
+  state->client.emplace(*state->reactor, std::move(options));
+  BlockingClient client(std::move(state));
+  TRY_VOID(client.run([](Client& inner) { return inner.connect(); }));
+  return client;
+}
+
+void BlockingClient::run_task(Task<void> task) {
+  state_->reactor->run(std::move(task));
+}
+Client& BlockingClient::client() {
+  return *state_->client;
+}
+
+Result<TopicId> BlockingClient::create_topic(TopicSpec topic) {
+  return run([&](Client& inner) { return inner.create_topic(std::move(topic)); });
+}
+Result<std::vector<TopicSpec>> BlockingClient::list_topics() {
+  return run([](Client& inner) { return inner.list_topics(); });
+}
+Result<TopicDescription> BlockingClient::describe_topic(std::string name) {
+  return run([&](Client& inner) { return inner.describe_topic(std::move(name)); });
+}
+Result<void> BlockingClient::delete_topic(std::string name) {
+  return run([&](Client& inner) { return inner.delete_topic(std::move(name)); });
+}
+Result<ListedOffset> BlockingClient::list_offset(PartitionName of, OffsetQuery query,
+                                                 std::int64_t timestamp) {
+  return run([&](Client& inner) { return inner.list_offset(std::move(of), query, timestamp); });
+}
+Result<Offset> BlockingClient::trim(PartitionName of, Offset before) {
+  return run([&](Client& inner) { return inner.trim(std::move(of), before); });
+}
+Result<ServerStatus> BlockingClient::status() {
+  return run([](Client& inner) { return inner.status(); });
+}
+
+Result<std::vector<Offset>> BlockingClient::produce(const PartitionName& to,
+                                                    std::span<const RecordView> records,
+                                                    ProducerOptions options) {
+  return run([&](Client& inner) { return produce_all(inner, to, records, options); });
+}
+Result<std::vector<OwnedRecord>> BlockingClient::read(const PartitionName& from, Offset offset,
+                                                      std::size_t count, Duration max_wait) {
+  return run([&](Client& inner) { return read_some(inner, from, offset, count, max_wait); });
+}
+
+}  // namespace millrace
