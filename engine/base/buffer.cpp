@@ -239,7 +239,9 @@ std::uint64_t BufferPool::bytes_in_use_max() const {
   return state_->bytes_in_use_max.load(std::memory_order_relaxed);
 }
 
-std::uint64_t BufferPool::idle_bytes() const { return state_->idle_bytes.load(std::memory_order_relaxed); }
+std::uint64_t BufferPool::idle_bytes() const {
+  return state_->idle_bytes.load(std::memory_order_relaxed);
+}
 
 void BufferPool::adopt(std::span<std::byte> region, std::int32_t registered) {
   CHECK(state_->adopted_blocks.empty() && state_->uncarved.empty(), "a pool adopts one region");

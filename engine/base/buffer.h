@@ -1,8 +1,8 @@
 // Buffers: blocks of aligned memory from a shard's pool, shared by reference.
 //
-// The kernel, a socket, the log's memory and a slow reader may all hold the same block; it goes back to its pool
-// when the last of them lets go, from whatever shard that happens on. A Slice is a range of one buffer together
-// with the reference that keeps it alive: what verbs of the reactor take instead of a span.
+// The kernel, a socket, the log's memory and a slow reader may all hold the same block; it goes back to its
+// pool when the last of them lets go, from whatever shard that happens on. A Slice is a range of one buffer
+// together with the reference that keeps it alive: what verbs of the reactor take instead of a span.
 #pragma once
 
 #include <atomic>
@@ -55,7 +55,8 @@ class Buffer {
     if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
   }
   void release() const {
-    if (block_ != nullptr && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) give_back(block_);
+    if (block_ == nullptr) return;
+    if (block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) give_back(block_);
   }
   static void give_back(BufferBlock* block);
   BufferBlock* block_ = nullptr;
@@ -69,10 +70,10 @@ struct Slice {
   [[nodiscard]] std::span<const std::byte> bytes() const { return {buffer.data() + offset, length}; }
 };
 
-// A shard's memory for staging and receiving: power-of-two classes from 4 KiB to 16 MiB. Blocks in use are bounded by
-// `bytes_max`; freed blocks are kept for reuse up to `idle_bytes_max` and then given back to the system, so that
-// an idle shard holds little. acquire() is for the owning shard alone; letting go of a Buffer is allowed anywhere.
-// The pool may be destroyed while buffers are out: they free themselves then.
+// A shard's memory for staging and receiving: power-of-two classes from 4 KiB to 16 MiB. Blocks in use are
+// bounded by `bytes_max`; freed blocks are kept for reuse up to `idle_bytes_max` and then given back to the
+// system, so that an idle shard holds little. acquire() is for the owning shard alone; letting go of a Buffer
+// is allowed anywhere. The pool may be destroyed while buffers are out: they free themselves then.
 class BufferPool {
  public:
   struct Options {
@@ -84,8 +85,8 @@ class BufferPool {
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // A buffer of at least `size` bytes, content undefined. Errors: overloaded at bytes_max; invalid_argument above
-  // the largest class.
+  // A buffer of at least `size` bytes, content undefined. Errors: overloaded at bytes_max; invalid_argument
+  // above the largest class.
   [[nodiscard]] Result<Buffer> acquire(std::uint64_t size);
 
   // Bytes of blocks now out, and the most there ever were.
@@ -94,9 +95,9 @@ class BufferPool {
   // Bytes of the system's memory kept for reuse; at most `idle_bytes_max`, whatever happens when.
   [[nodiscard]] std::uint64_t idle_bytes() const;
 
-  // Hands the pool one region of memory, registered with the ring under `registered`, to carve blocks of up to
-  // 1 MiB from before it asks the system; reused blocks of it come first, too. At most once. The region is aligned to
-  // k_block_size and must outlive every buffer; its bytes do not count towards `idle_bytes_max`.
+  // Hands the pool one region of memory, registered with the ring under `registered`, to carve blocks of up
+  // to 1 MiB from before it asks the system; reused blocks of it come first, too. At most once. The region is
+  // aligned to k_block_size and must outlive every buffer; its bytes do not count towards `idle_bytes_max`.
   void adopt(std::span<std::byte> region, std::int32_t registered);
 
  private:
