@@ -39,15 +39,15 @@ std::uint64_t headers_size(std::span<const RecordHeader> headers) {
 
 }  // namespace
 
-std::string_view name(Appended appended) {
+std::string_view name(BatchAppend appended) {
   switch (appended) {
-    case Appended::appended:
+    case BatchAppend::appended:
       return "appended";
-    case Appended::full:
+    case BatchAppend::full:
       return "full";
-    case Appended::record_too_large:
+    case BatchAppend::record_too_large:
       return "record_too_large";
-    case Appended::overloaded:
+    case BatchAppend::overloaded:
       return "overloaded";
   }
   return "unknown";
@@ -58,7 +58,7 @@ RecordBatchBuilder::RecordBatchBuilder(BufferPool& pool, Options options) : pool
         options.size_max);
 }
 
-Appended RecordBatchBuilder::append(const RecordView& record) {
+BatchAppend RecordBatchBuilder::append(const RecordView& record) {
   const std::int64_t base_timestamp = count_ == 0 ? record.timestamp : base_timestamp_;
   // Wraps for times that are 292 million years apart, and wraps back in readers.
   const auto timestamp_delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(record.timestamp) -
@@ -69,9 +69,9 @@ Appended RecordBatchBuilder::append(const RecordView& record) {
                                headers_size(record.headers);
   const std::uint64_t size = size_ + field_size(length);
   if (size > options_.size_max) [[unlikely]]
-    return count_ == 0 ? Appended::record_too_large : Appended::full;
+    return count_ == 0 ? BatchAppend::record_too_large : BatchAppend::full;
   if (!buffer_ || size > buffer_.capacity()) [[unlikely]] {
-    if (!grow(static_cast<std::uint32_t>(size))) return Appended::overloaded;
+    if (!grow(static_cast<std::uint32_t>(size))) return BatchAppend::overloaded;
   }
 
   std::byte* to = encode_varint(buffer_.data() + size_, static_cast<std::int32_t>(length));
@@ -90,7 +90,7 @@ Appended RecordBatchBuilder::append(const RecordView& record) {
   base_timestamp_ = base_timestamp;
   size_ = static_cast<std::uint32_t>(size);
   ++count_;
-  return Appended::appended;
+  return BatchAppend::appended;
 }
 
 bool RecordBatchBuilder::grow(std::uint32_t size) {

@@ -11,13 +11,13 @@
 namespace millrace {
 
 // What became of a record. Only `appended` took it; the others left the batch as it was.
-enum class Appended : std::uint8_t {
+enum class BatchAppend : std::uint8_t {
   appended,
   full,              // finish() this batch, append the record to the next one
   record_too_large,  // not even alone in a batch of size_max bytes
   overloaded,        // the pool has no memory for the batch to grow
 };
-[[nodiscard]] std::string_view name(Appended appended);
+[[nodiscard]] std::string_view name(BatchAppend appended);
 
 // One batch after another: append() until it says `full` or the caller has enough, then finish(), and
 // append() starts the next one. Memory comes from the pool at the first append(), grows by doubling, and
@@ -34,7 +34,7 @@ class RecordBatchBuilder {
   RecordBatchBuilder(BufferPool& pool, Options options);
 
   // Copies the record to the end of the batch; `offset` is ignored, records count from 0.
-  [[nodiscard]] Appended append(const RecordView& record);
+  [[nodiscard]] BatchAppend append(const RecordView& record);
 
   // Bytes that finish(Codec::none) would give: 0 for an empty batch. Records in it.
   [[nodiscard]] std::uint32_t size() const { return count_ == 0 ? 0 : size_; }

@@ -99,18 +99,18 @@ Result<std::uint64_t> ProducerState::append(ProducerTopic topic, std::uint32_t n
     if (!to.open) to.open.emplace(make_builder(options_.batch_bytes, to.size_expected));
     const std::uint32_t before = to.open->size();
     switch (to.open->append(record)) {
-      case Appended::appended:
+      case BatchAppend::appended:
         buffered_ += to.open->size() - before;
         break;
-      case Appended::full:
+      case BatchAppend::full:
         seal(to);
         launch(to);
         again = true;
         break;
-      case Appended::record_too_large:
+      case BatchAppend::record_too_large:
         TRY_VOID(append_large(to, record));
         break;
-      case Appended::overloaded:
+      case BatchAppend::overloaded:
         if (to.open->count() == 0) to.open.reset();
         return fail(no_memory());
     }
@@ -129,9 +129,9 @@ Result<void> ProducerState::append_large(Partition& to, const RecordView& record
   const std::uint64_t expected = size_of(record) + k_batch_header_size + k_record_overhead_max;
   RecordBatchBuilder alone = make_builder(
       k_batch_size_max, static_cast<std::uint32_t>(std::min<std::uint64_t>(expected, k_batch_size_max)));
-  const Appended taken = alone.append(record);
-  if (taken == Appended::overloaded) return fail(no_memory());
-  if (taken != Appended::appended) {
+  const BatchAppend taken = alone.append(record);
+  if (taken == BatchAppend::overloaded) return fail(no_memory());
+  if (taken != BatchAppend::appended) {
     return fail(ErrorCode::record_too_large,
                 "a record of {} bytes; a batch holds {} bytes at most, its own bookkeeping included",
                 size_of(record), k_batch_size_max);

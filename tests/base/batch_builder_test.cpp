@@ -44,7 +44,7 @@ TEST(RecordBatchBuilderTest, ManyRecordsPassTheLimitsOfOneAndTwoByteNumbers) {
   RecordBatchBuilder builder(pool, {.size_max = k_batch_size_max, .size_expected = 4096});
   constexpr std::int32_t k_records = 9'000;  // offset deltas take three bytes from 8,192 on
   for (std::int32_t i = 0; i < k_records; ++i) {
-    ASSERT_EQ(builder.append(value_of(test::bytes_of("v"), i * std::int64_t{1'000'000})), Appended::appended);
+    ASSERT_EQ(builder.append(value_of(test::bytes_of("v"), i * std::int64_t{1'000'000})), BatchAppend::appended);
   }
   const Slice batch = builder.finish().value();
   const BatchHeader header = check_batch(batch.bytes()).value();
@@ -64,9 +64,9 @@ TEST(RecordBatchBuilderTest, SizeIsWhatFinishGivesAndFullLeavesTheBatchAsItWas) 
   RecordBatchBuilder builder(pool, {.size_max = 1000, .size_expected = 1000});
   const Bytes value(100);
   EXPECT_EQ(builder.size(), 0u);
-  while (builder.append(value_of(value)) == Appended::appended) {
+  while (builder.append(value_of(value)) == BatchAppend::appended) {
   }
-  EXPECT_EQ(builder.append(value_of(value)), Appended::full);
+  EXPECT_EQ(builder.append(value_of(value)), BatchAppend::full);
   const std::uint32_t size = builder.size();
   const std::uint32_t count = builder.count();
   EXPECT_EQ(count, 8u);  // 61 bytes of header and 109 a record
@@ -75,15 +75,15 @@ TEST(RecordBatchBuilderTest, SizeIsWhatFinishGivesAndFullLeavesTheBatchAsItWas) 
   EXPECT_LE(batch.length, 1000u);
   EXPECT_EQ(check_batch(batch.bytes()).value().offset_count(), count);
   EXPECT_EQ(builder.count(), 0u);
-  EXPECT_EQ(builder.append(value_of(value)), Appended::appended);
+  EXPECT_EQ(builder.append(value_of(value)), BatchAppend::appended);
 }
 
 TEST(RecordBatchBuilderTest, ARecordThatFitsNoBatchSaysSo) {
   BufferPool pool({.bytes_max = 64_MiB, .idle_bytes_max = 0});
   RecordBatchBuilder builder(pool);
   const Bytes value(k_batch_size_max);
-  EXPECT_EQ(builder.append(value_of(value)), Appended::record_too_large);
-  EXPECT_EQ(builder.append(value_of(ByteView(value).first(k_batch_size_max - 100))), Appended::appended);
+  EXPECT_EQ(builder.append(value_of(value)), BatchAppend::record_too_large);
+  EXPECT_EQ(builder.append(value_of(ByteView(value).first(k_batch_size_max - 100))), BatchAppend::appended);
   EXPECT_TRUE(check_batch(builder.finish().value().bytes()));
 }
 
@@ -91,12 +91,12 @@ TEST(RecordBatchBuilderTest, APoolWithoutMemoryMakesItWaitAndLosesNothing) {
   BufferPool pool({.bytes_max = 12_KiB, .idle_bytes_max = 0});
   RecordBatchBuilder builder(pool, {.size_max = k_batch_size_max, .size_expected = 4096});
   const Bytes value(3000);
-  EXPECT_EQ(builder.append(value_of(value)), Appended::appended);
+  EXPECT_EQ(builder.append(value_of(value)), BatchAppend::appended);
   Buffer other = pool.acquire(4096).value();
-  EXPECT_EQ(builder.append(value_of(value)), Appended::overloaded);
+  EXPECT_EQ(builder.append(value_of(value)), BatchAppend::overloaded);
   EXPECT_EQ(builder.count(), 1u);
   other = Buffer();
-  EXPECT_EQ(builder.append(value_of(value)), Appended::appended);
+  EXPECT_EQ(builder.append(value_of(value)), BatchAppend::appended);
   const Slice batch = builder.finish().value();
   EXPECT_EQ(test::read_all(check_batch(batch.bytes()).value(), batch.bytes()).value().size(), 2u);
 }
@@ -104,7 +104,7 @@ TEST(RecordBatchBuilderTest, APoolWithoutMemoryMakesItWaitAndLosesNothing) {
 TEST(RecordBatchBuilderTest, MemoryLeavesWithTheBatch) {
   BufferPool pool({.bytes_max = 1_MiB, .idle_bytes_max = 1_MiB});
   RecordBatchBuilder builder(pool, {.size_max = 4096, .size_expected = 4096});
-  ASSERT_EQ(builder.append(value_of(test::bytes_of("x"))), Appended::appended);
+  ASSERT_EQ(builder.append(value_of(test::bytes_of("x"))), BatchAppend::appended);
   {
     const Slice batch = builder.finish().value();
     EXPECT_EQ(pool.bytes_in_use(), 4_KiB);
@@ -117,7 +117,7 @@ TEST(RecordBatchBuilderTest, AnEmptyBatchAndUnknownCodecsAreRefused) {
   RecordBatchBuilder builder(pool);
   EXPECT_EQ(builder.finish().error().code, ErrorCode::invalid_argument);
   for (const Codec codec : {Codec::gzip, Codec::snappy}) {
-    ASSERT_EQ(builder.append(value_of(test::bytes_of("x"))), Appended::appended);
+    ASSERT_EQ(builder.append(value_of(test::bytes_of("x"))), BatchAppend::appended);
     EXPECT_EQ(builder.finish(codec).error().code, ErrorCode::unsupported_compression);
     EXPECT_EQ(builder.count(), 0u);
   }

@@ -102,7 +102,7 @@ Bytes batch_of(std::span<const OwnedRecord> records, Codec codec) {
   RecordBatchBuilder builder(pool);
   std::vector<RecordHeader> headers;
   for (const OwnedRecord& record : records) {
-    EXPECT_EQ(builder.append(view_of(record, headers)), Appended::appended);
+    EXPECT_EQ(builder.append(view_of(record, headers)), BatchAppend::appended);
   }
   const Result<Slice> batch = builder.finish(codec);
   if (!batch) {
