@@ -63,10 +63,53 @@ inline constexpr std::uint32_t k_topic_name_size_max = 249;  // Kafka's
 inline constexpr std::uint32_t k_partitions_max = 1024;      // a topic
 
 // ---- protocol --------------------------------------------------------------
-
-inline constexpr std::uint32_t k_frame_size_max = 9u << 20;      // preamble, table and payload
-inline constexpr std::uint32_t k_table_size_max = 64u << 10;     // the FlatBuffers table of a frame
+inline constexpr std::uint32_t k_frame_size_max = 9u << 20;  // preamble, table and payload
+// The FlatBuffers table of a frame: the description of a topic of k_partitions_max partitions takes 78 KiB.
+inline constexpr std::uint32_t k_table_size_max = 256u << 10;
 inline constexpr std::uint32_t k_requests_in_flight_max = 1024;  // a connection
+// A list of topics comes in pages: so many topics, which is what 4,096 tables allow (wire/table.h), or so many bytes.
+inline constexpr std::uint32_t k_topics_page = 2000;
+inline constexpr std::uint32_t k_topics_page_size = k_table_size_max - (8u << 10);
+
+// ---- server, each shard's unless it says otherwise --------------------------
+// 4,096 idle connections of one receive buffer of 4 KiB each hold 16 MiB.
+inline constexpr std::uint32_t k_connections_max = 4096;
+// Connections beyond the bound that are told so at the same time; the rest are closed without a word.
+inline constexpr std::uint32_t k_refusals_max = 16;
+// All that a stranger may send before it has said hello: a hello takes some 150 bytes.
+inline constexpr std::uint32_t k_hello_size_max = 4u << 10;
+inline constexpr std::uint32_t k_hello_deadline_ms = 5'000;
+inline constexpr std::uint32_t k_idle_timeout_ms = 600'000;  // Kafka's
+// A frame that has begun, and bytes that are being sent, move within this time plus what they take at the least
+// rate: 64 KiB/s is slower than any network that a log server is worth using over.
+inline constexpr std::uint32_t k_transfer_deadline_ms = 10'000;
+inline constexpr std::uint32_t k_transfer_rate_min = 64u << 10;
+// How often connections are looked at for the bounds above.
+inline constexpr std::uint32_t k_sweep_interval_ms = 500;
+// Answers of one connection that wait to be sent: two of the largest fetches. Beyond it nothing more is read from it.
+inline constexpr std::uint64_t k_send_queue_max = 16_MiB;
+// Receive buffers: the first 4 KiB of a large payload may be copied, and no more arrive with its table; while only
+// small frames come, larger receives save system calls.
+inline constexpr std::uint32_t k_receive_size_min = k_block_size;
+inline constexpr std::uint32_t k_receive_size_max = 256u << 10;
+// Pieces of an answer up to this size are copied together: a copy costs less than its place in the list of slices.
+inline constexpr std::uint32_t k_send_copy_max = 2u << 10;
+// Payloads of requests under way, so that a shard's memory does not follow the number of its clients. Holds three
+// of the largest buffers.
+inline constexpr std::uint64_t k_request_bytes_max = 64_MiB;
+// Requests under way, waiting fetches among them, on all connections: 64 Ki of about 1 KiB.
+inline constexpr std::uint32_t k_requests_max = 64u << 10;
+// A fetch that asks for more gets this much: half of what may wait to be sent.
+inline constexpr std::uint32_t k_fetch_size_max = 8u << 20;
+inline constexpr std::uint32_t k_fetch_wait_max_ms = 30'000;
+// Of a produce that names no deadline.
+inline constexpr std::uint32_t k_request_deadline_ms = 30'000;
+// What a stop gives to requests that were taken before, and to their answers.
+inline constexpr std::uint32_t k_drain_deadline_ms = 5'000;
+static_assert(k_hello_size_max <= k_receive_size_min);
+static_assert(k_receive_size_min <= k_direct_size_min && k_receive_size_max >= k_direct_size_min);
+static_assert(k_request_bytes_max >= std::uint64_t{4} * k_batch_size_max);
+static_assert(k_fetch_size_max + k_batch_size_max <= k_send_queue_max);
 static_assert(k_batch_size_max + k_table_size_max < k_frame_size_max);
 static_assert(k_direct_size_min < k_batch_size_target);
 
