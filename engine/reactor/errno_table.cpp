@@ -13,8 +13,8 @@ constexpr VerbSet any_of(Verbs... verbs) {
 }
 
 constexpr VerbSet k_all = ~VerbSet{0};
-constexpr VerbSet k_growing =
-    any_of(Verb::write, Verb::allocate, Verb::open, Verb::create_folder, Verb::rename, Verb::lock);
+constexpr VerbSet k_growing = any_of(Verb::write, Verb::allocate, Verb::resize, Verb::open,
+                                     Verb::create_folder, Verb::rename, Verb::lock);
 constexpr VerbSet k_making = any_of(Verb::open, Verb::create_folder, Verb::rename);
 constexpr VerbSet k_syncing = any_of(Verb::sync, Verb::sync_folder);
 constexpr VerbSet k_reaching = any_of(Verb::connect, Verb::listen);
@@ -69,6 +69,7 @@ constexpr ErrnoRow k_rows[] = {
     {EAFNOSUPPORT, k_reaching, false, ErrorCode::unsupported, "this machine has no such address family"},
     {0, any_of(Verb::connect), false, ErrorCode::unavailable,
      "is the server running, and reachable from here?"},
+    {EINVAL, any_of(Verb::accept), false, ErrorCode::cancelled, "the listener was shut down"},
     {ECONNRESET, k_socket, false, ErrorCode::connection_lost, ""},
     {ECONNABORTED, k_socket, false, ErrorCode::connection_lost, ""},
     {EPIPE, k_socket, false, ErrorCode::connection_lost, ""},
@@ -83,6 +84,8 @@ constexpr ErrnoRow k_rows[] = {
     {EAGAIN, k_all, false, ErrorCode::overloaded, "the machine is short of resources; try again"},
     {EOPNOTSUPP, k_all, false, ErrorCode::unsupported, "this kernel or file system lacks it"},
     {ENOSYS, k_all, false, ErrorCode::unsupported, "this kernel lacks it"},
+    {EINVAL, any_of(Verb::signal), false, ErrorCode::invalid_argument,
+     "start the shards with signals = true"},
     {EINVAL, k_named, false, ErrorCode::invalid_argument, "the file system does not take this"},
     {0, k_all, false, ErrorCode::io_error, ""},
 };

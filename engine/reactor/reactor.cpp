@@ -51,8 +51,7 @@ void Reactor::log(LogLevel level, const std::string& line) {
   if (sink_) sink_(level, shard_, wall_clock(), line);
 }
 
-// ---- running things
-// -------------------------------------------------------------------------------------------------
+// ---- running things -----------------------------------------------------------------------------
 
 void Reactor::spawn(Task<void> task) {
   scheduler_->spawn(std::move(task));
@@ -78,8 +77,7 @@ void Reactor::run_later(Message message) {
   spawn(run_message(*this, std::move(message)));
 }
 
-// ---- the life of an operation
-// -----------------------------------------------------------------------------------------
+// ---- the life of an operation -------------------------------------------------------------------
 
 Request& Reactor::request(std::uint32_t slot) {
   return (*operations_)[slot].request;

@@ -110,8 +110,7 @@ class Reactor {
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
-  // ---- who and when
-  // -------------------------------------------------------------------------------------------
+  // ---- who and when -----------------------------------------------------------------------------
   [[nodiscard]] ShardId shard() const { return shard_; }
   [[nodiscard]] std::uint32_t shard_count() const { return shard_count_; }
   // Read once a turn.
@@ -140,16 +139,14 @@ class Reactor {
   // wait here. Messages that a stopped shard has not run are destroyed unrun.
   virtual void post(ShardId target, Message message) = 0;
 
-  // ---- time and the process
-  // -----------------------------------------------------------------------------------
+  // ---- time and the process ---------------------------------------------------------------------
   Operation<void> sleep_until(MonotonicTime time);
   Operation<void> sleep(Duration duration) { return sleep_until(now() + duration); }
   // Completes when the process is asked to stop (SIGINT, SIGTERM); count is the signal's number. On one shard
   // only.
   Operation<std::uint64_t> wait_signal();
 
-  // ---- folders and names (paths are relative to the working directory or absolute)
-  // ----------------------------------
+  // ---- folders and names (paths are relative to the working directory or absolute) --------------
   Operation<void> create_folder(std::string path);           // already_exists; the parent must exist
   Operation<void> remove_folder(std::string path);           // must be empty
   Operation<void> remove_file(std::string path);             // not_found
@@ -163,8 +160,7 @@ class Reactor {
   Operation<File> lock(std::string path);
   Operation<std::uint64_t> free_space(std::string path);  // bytes an ordinary user may still write
 
-  // ---- files
-  // ------------------------------------------------------------------------------------------------------
+  // ---- files ------------------------------------------------------------------------------------
   // not_found, already_exists (create), permission_denied, io_error.
   Operation<File> open(std::string path, OpenOptions options);
   // Waits until operations in flight on it have ended, then closes. Dropping the last File closes as well,

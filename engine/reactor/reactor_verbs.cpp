@@ -56,8 +56,7 @@ void claim(bool& moving, const Socket& socket, const char* what) {
 
 }  // namespace
 
-// ---- time and the process
-// -------------------------------------------------------------------------------------------
+// ---- time and the process -----------------------------------------------------------------------
 
 Operation<void> Reactor::sleep_until(MonotonicTime time) {
   const Draft draft = prepare(Verb::sleep);
@@ -69,8 +68,7 @@ Operation<std::uint64_t> Reactor::wait_signal() {
   return start<std::uint64_t>(prepare(Verb::signal));
 }
 
-// ---- folders and names
-// ----------------------------------------------------------------------------------------------
+// ---- folders and names --------------------------------------------------------------------------
 
 Operation<void> Reactor::create_folder(std::string path) {
   return start_on_path<void>(Verb::create_folder, std::move(path));
@@ -101,8 +99,7 @@ Operation<void> Reactor::rename(std::string from, std::string to) {
   return start<void>(draft);
 }
 
-// ---- files
-// ----------------------------------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
 Operation<File> Reactor::open(std::string path, OpenOptions options) {
   const Draft draft = prepare(Verb::open);
@@ -181,8 +178,7 @@ Operation<std::uint64_t> Reactor::transfer(File from, std::uint64_t position, st
   return start<std::uint64_t>(draft);
 }
 
-// ---- sockets
-// --------------------------------------------------------------------------------------------------------
+// ---- sockets ------------------------------------------------------------------------------------
 
 Operation<Socket> Reactor::listen(Address address) {
   const Draft draft = prepare(Verb::listen);

@@ -1,27 +1,8 @@
 #include "engine/reactor/scheduler.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace millrace {
-
-std::uint64_t ResumeQueue::push(std::coroutine_handle<> handle) {
-  if (end_ - first_ == ring_.size()) {
-    std::vector<std::coroutine_handle<>> larger(std::max<std::size_t>(64, ring_.size() * 2));
-    for (auto s = first_; s != end_; ++s) larger[s & (larger.size() - 1)] = ring_[s & (ring_.size() - 1)];
-    ring_ = std::move(larger);
-  }
-  ring_[end_ & (ring_.size() - 1)] = handle;
-  return end_++;
-}
-
-std::coroutine_handle<> ResumeQueue::pop() {
-  return std::exchange(ring_[first_++ & (ring_.size() - 1)], {});
-}
-
-void ResumeQueue::remove(std::uint64_t sequence) {
-  if (sequence >= first_ && sequence < end_) ring_[sequence & (ring_.size() - 1)] = {};
-}
 
 Reactor::Scheduler::Root::promise_type::promise_type(Scheduler& owner, Task<void>&)
     : scheduler(owner), older(owner.youngest) {

@@ -4,29 +4,12 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "engine/reactor/reactor.h"
+#include "engine/reactor/ring_queue.h"
 #include "engine/reactor/task.h"
 
 namespace millrace {
-
-// A queue of coroutines to resume. A place in it is named by its sequence, so that leaving it costs one
-// store.
-class ResumeQueue {
- public:
-  [[nodiscard]] bool empty() const { return first_ == end_; }
-  [[nodiscard]] std::uint64_t size() const { return end_ - first_; }
-  std::uint64_t push(std::coroutine_handle<> handle);
-  // Takes the first; an empty handle where somebody has left.
-  std::coroutine_handle<> pop();
-  void remove(std::uint64_t sequence);
-
- private:
-  std::vector<std::coroutine_handle<>> ring_;  // a power of two; sequence s is at s mod size
-  std::uint64_t first_ = 1;
-  std::uint64_t end_ = 1;
-};
 
 struct Reactor::Scheduler {
   // The outermost coroutine of a spawned task: it frees itself at its end, and is in a list until then.
@@ -57,12 +40,15 @@ struct Reactor::Scheduler {
   void spawn(Task<void> task);
   Ticket schedule(std::coroutine_handle<> handle) { return ready.push(handle) << 1; }
   Ticket schedule_yielded(std::coroutine_handle<> handle) { return (yielded.push(handle) << 1) | 1; }
-  void unschedule(Ticket ticket) { ((ticket & 1) != 0 ? yielded : ready).remove(ticket >> 1); }
+  // Leaves an empty handle in the waiter's place, which costs one store.
+  void unschedule(Ticket ticket) {
+    if (auto* handle = ((ticket & 1) != 0 ? yielded : ready).find(ticket >> 1)) *handle = {};
+  }
   bool run();
   void destroy_tasks();
 
-  ResumeQueue ready;
-  ResumeQueue yielded;
+  RingQueue<std::coroutine_handle<>> ready;
+  RingQueue<std::coroutine_handle<>> yielded;
   Root::promise_type* youngest = nullptr;
 
  private:

@@ -1,0 +1,74 @@
+// The mail between the shards of one process: a bounded ring of messages for each pair, and for each shard a
+// door that says whether it sleeps and how to wake it.
+//
+// Why nobody sleeps through a message (all four accesses are sequentially consistent):
+//   the reader   1. sets `asleep`   2. looks into its rings once more, and only then sleeps
+//   the writer   a. pushes          b. looks at `asleep`, and rings the bell when it is set
+// Whichever way 1, 2, a and b interleave, the reader sees the message at 2 or the writer sees `asleep` at b.
+// The same pair of steps tells a writer whose ring was full that there is room again (`Lane::writer_waits`).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/reactor/reactor.h"
+#include "engine/reactor/ring_queue.h"
+#include "engine/reactor/spsc_ring.h"
+
+namespace millrace {
+
+// Shared by all shards; made before the first and destroyed after the last of them.
+struct ShardMail {
+  // 512 messages of 48 bytes: 24 KiB a pair, 1.5 MiB for 8 shards. A burst beyond it waits at its sender.
+  static constexpr std::size_t k_lane_capacity = 512;
+
+  struct Lane {
+    SpscRing<Message> ring{k_lane_capacity};
+    std::atomic<bool> writer_waits{false};
+  };
+  struct alignas(64) Door {
+    std::atomic<bool> asleep{false};
+    std::atomic<bool> stopped{false};  // runs no messages any more
+    std::atomic<int> ring_fd{-1};      // of a shard that can be woken through its ring
+    std::atomic<int> event_fd{-1};     // of one that cannot
+  };
+
+  explicit ShardMail(std::uint32_t shard_count);
+  [[nodiscard]] Lane& lane(std::uint32_t from, std::uint32_t to) { return *lanes[from * shards + to]; }
+
+  std::uint32_t shards;
+  std::vector<std::unique_ptr<Lane>> lanes;  // [from][to]
+  std::vector<Door> doors;
+};
+
+// One shard's end of it.
+class Mailbox {
+ public:
+  Mailbox(ShardMail& mail, std::uint32_t shard) : mail_(mail), shard_(shard), waiting_(mail.shards) {}
+
+  void post(std::uint32_t target, Message message);
+  // Runs what has arrived, at most what the rings held at the start.
+  std::uint64_t receive(Reactor& reactor);
+  // Moves messages that found their ring full; drops those for shards that have stopped.
+  void flush();
+  [[nodiscard]] bool has_waiting() const { return targets_waiting_ > 0; }
+  // The shards to wake since the last call, each once; the caller rings their bells.
+  [[nodiscard]] std::vector<std::uint32_t>& to_wake() { return to_wake_; }
+  // Declares this shard asleep, unless there is something to do: false then.
+  bool fall_asleep();
+  void wake_up();
+
+ private:
+  void wake(std::uint32_t target);
+
+  ShardMail& mail_;
+  std::uint32_t shard_;
+  std::vector<RingQueue<Message>> waiting_;  // by target
+  std::uint32_t targets_waiting_ = 0;
+  std::vector<std::uint32_t> to_wake_;
+};
+
+}  // namespace millrace

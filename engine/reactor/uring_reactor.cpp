@@ -1,0 +1,352 @@
+#include "engine/reactor/uring_reactor.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include <utility>
+
+#include "engine/base/check.h"
+
+namespace millrace {
+namespace {
+
+MonotonicTime read_clock() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return MonotonicTime(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
+}
+
+// While it stops, a shard looks this often whether peers have taken its last messages.
+constexpr Duration k_stop_pause = std::chrono::milliseconds(1);
+
+UringHandle& handle_of(const Handle& handle) {
+  return static_cast<UringHandle&>(*handle.state());
+}
+
+Task<void> run_main(Task<void> main, bool& ended) {
+  co_await std::move(main);
+  ended = true;
+}
+
+}  // namespace
+
+// ---- beginning and end --------------------------------------------------------------------------
+
+Result<std::unique_ptr<UringReactor>> UringReactor::create(const Setup& setup, ShardMail& mail) {
+  TRY(auto ring, UringRing::create(setup.options));
+  std::unique_ptr<UringReactor> made(new UringReactor(setup, mail, std::move(ring)));
+  made->open_door();
+  return made;
+}
+
+UringReactor::UringReactor(const Setup& setup, ShardMail& mail, std::unique_ptr<UringRing> ring)
+    : Reactor(setup.shard, mail.shards, setup.buffers, setup.log),
+      options_(setup.options),
+      mail_(mail),
+      mailbox_(mail, setup.shard.value()),
+      ring_(std::move(ring)),
+      pins_(UringRing::k_file_table_size) {
+  set_now(read_clock());
+  const std::uint64_t registered = std::min(options_.registered_bytes, setup.buffers.bytes_max);
+  if (registered > 0 && !options_.no_fixed_buffers) {
+    region_ = ring_->register_memory(registered);
+    if (region_ != nullptr) {
+      buffers().adopt(region_->bytes(), 0);
+    } else {
+      log(LogLevel::info,
+          fmt::format("registered memory is refused ({}); reads and writes go on without it, at a "
+                      "little more processor time",
+                      features().fixed_buffers_refused));
+    }
+  }
+  if (!features().defer_taskrun) {
+    log(LogLevel::info,
+        "io_uring runs without deferred task work (Linux 6.1), at a little more processor time");
+  }
+}
+
+UringReactor::~UringReactor() {
+  if (!stopped_) stop();
+}
+
+void UringReactor::run(Task<void> main) {
+  main_ended_ = false;
+  spawn(run_main(std::move(main), main_ended_));
+  while (!main_ended_) turn();
+}
+
+void UringReactor::stop() {
+  ShardMail::Door& door = mail_.doors[shard().value()];
+  door.stopped.store(true, std::memory_order_release);
+  destroy_tasks();
+  // Operations that no task owned.
+  for (std::uint32_t slot = 0; slot < flights_.size(); ++slot) {
+    if (flights_[slot].state != State::idle) cancel_flight(slot, false);
+  }
+  while (operations_in_flight() > 0 || closes_in_flight_ > 0 || !waiting_.empty() || mailbox_.has_waiting()) {
+    set_now(read_clock());
+    reap();
+    fire_timers();
+    run_soon();
+    mailbox_.flush();
+    ring_doorbells();
+    submit_waiting();
+    if (soon_.empty() && waiting_.empty()) {
+      ring_->enter_and_wait(std::min<Duration>(std::max(time_to_next_timer(), Duration(1)), k_stop_pause));
+    } else {
+      ring_->enter();
+    }
+  }
+  stopped_ = true;
+}
+
+// ---- the turn -----------------------------------------------------------------------------------
+
+void UringReactor::turn() {
+  ++counters_.turns;
+  set_now(read_clock());
+  reap();
+  fire_timers();
+  run_soon();
+  counters_.messages += mailbox_.receive(*this);
+  const bool yielded = run_ready();
+  submit_and_sleep(!yielded && !main_ended_);
+}
+
+void UringReactor::reap() {
+  ring_->reap([this](std::uint64_t data, int result) {
+    end_entry({static_cast<Kind>(data >> 56), static_cast<std::uint32_t>(data),
+               static_cast<std::uint32_t>(data >> 32)},
+              result);
+  });
+}
+
+void UringReactor::end_entry(Entry entry, int result) {
+  switch (entry.kind) {
+    case Kind::operation:
+      complete(entry.number, result);
+      break;
+    case Kind::close:
+      --closes_in_flight_;
+      break;
+    case Kind::doorbell:
+      // Only failures come here. A shard that has stopped needs no waking; otherwise try again.
+      if (result < 0 && result != -EBADFD && result != -EBADF) submit(entry);
+      break;
+    case Kind::event: {
+      std::uint64_t count = 0;
+      (void)!::read(event_.get(), &count, sizeof count);
+      if (!stopped_) arm_event();
+      break;
+    }
+    case Kind::cancel:  // what was cancelled says itself how it ended
+    case Kind::rung:    // being awake is all
+      break;
+  }
+}
+
+void UringReactor::fire_timers() {
+  while (const auto slot = timers_.pop_due(now())) {
+    if (request(*slot).verb == Verb::sleep) {
+      end(*slot, {});
+    } else if (flights_[*slot].state == State::timer) {  // another try at a lock
+      flights_[*slot].state = State::soon;
+      soon_.push(*slot);
+    } else {
+      cancel_flight(*slot, true);
+    }
+  }
+}
+
+void UringReactor::run_soon() {
+  for (auto count = soon_.size(); count > 0; --count) do_soon(soon_.pop());
+}
+
+void UringReactor::do_soon(std::uint32_t slot) {
+  const Flight& flight = flights_[slot];
+  if (flight.error != 0) {
+    end_with_error(slot, flight.error);
+  } else if (flight.cancelled) {
+    end_with_error(slot, ECANCELED);
+  } else {
+    do_plain(slot);
+  }
+}
+
+Duration UringReactor::time_to_next_timer() const {
+  return timers_.next() == k_never ? UringRing::k_no_timeout : timers_.next() - now();
+}
+
+void UringReactor::submit_and_sleep(bool sleep) {
+  mailbox_.flush();
+  ring_doorbells();
+  submit_waiting();
+  const Duration timeout = time_to_next_timer();
+  if (!sleep || !soon_.empty() || !waiting_.empty() || timeout <= Duration::zero() ||
+      !mailbox_.fall_asleep()) {
+    ring_->enter();
+    return;
+  }
+  ring_->enter_and_wait(timeout);
+  mailbox_.wake_up();
+}
+
+// ---- other shards -------------------------------------------------------------------------------
+
+void UringReactor::post(ShardId target, Message message) {
+  CHECK(target.value() < shard_count(), "shard {} of {}", target.value(), shard_count());
+  if (target == shard()) {
+    run_later(std::move(message));
+  } else {
+    mailbox_.post(target.value(), std::move(message));
+  }
+}
+
+void UringReactor::open_door() {
+  ShardMail::Door& door = mail_.doors[shard().value()];
+  if (features().msg_ring) {
+    door.ring_fd.store(ring_->fd());
+  } else if (mail_.shards > 1) {
+    log(LogLevel::info, "this kernel's rings cannot wake each other (Linux 5.18); shards use an eventfd");
+    event_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    CHECK(event_, "eventfd: errno {}", errno);
+    door.event_fd.store(event_.get());
+    arm_event();
+  }
+}
+
+void UringReactor::arm_event() {
+  submit({.kind = Kind::event});
+}
+
+void UringReactor::ring_doorbells() {
+  for (const std::uint32_t target : mailbox_.to_wake()) {
+    if (features().msg_ring) {
+      submit({.kind = Kind::doorbell, .number = target});
+    } else {
+      const std::uint64_t one = 1;
+      (void)!::write(mail_.doors[target].event_fd.load(), &one, sizeof one);
+    }
+  }
+  mailbox_.to_wake().clear();
+}
+
+// ---- an operation's way -------------------------------------------------------------------------
+
+void UringReactor::begin(std::uint32_t slot) {
+  const Request& wanted = request(slot);
+  Flight& flight = flights_.reach(slot);
+  ++flight.serial;
+  flight.step = Step::first;
+  flight.cancelled = flight.late = flight.cut_short = false;
+  flight.attempts = 0;
+  flight.error = 0;
+  flight.done = 0;
+  if (wanted.deadline != k_never) timers_.add(slot, wanted.deadline);
+  if (wanted.verb == Verb::sleep) {
+    flight.state = State::timer;
+    return;
+  }
+  if (wanted.verb == Verb::close) {
+    UringHandle& handle = handle_of(wanted.handle);
+    if (handle.closed) return end_soon(slot, EBADF);
+    handle.closed = true;
+    handle.closing = slot;
+    flight.state = State::close;
+    return close_if_idle(handle);
+  }
+  if (wanted.verb == Verb::write) ++writes_in_flight_;
+  for (const Handle* used : {&wanted.handle, &wanted.other}) {
+    if (!*used) continue;
+    ++handle_of(*used).in_flight;
+    if (handle_of(*used).closed) flight.error = EBADF;
+  }
+  if (flight.error == 0) flight.error = prepare_operation(slot);
+  if (flight.error != 0 || is_plain(wanted.verb)) return end_soon(slot, flight.error);
+  submit_operation(slot);
+}
+
+void UringReactor::end_soon(std::uint32_t slot, int error) {
+  flights_[slot].state = State::soon;
+  flights_[slot].error = error;
+  soon_.push(slot);
+}
+
+void UringReactor::cancel(std::uint32_t slot) {
+  cancel_flight(slot, false);
+}
+
+void UringReactor::cancel_flight(std::uint32_t slot, bool late) {
+  Flight& flight = flights_[slot];
+  if (flight.state == State::timer) return end_with_error(slot, ECANCELED);
+  if (flight.state == State::close || flight.cancelled) return;
+  flight.cancelled = true;
+  flight.late = late;
+  if (flight.state == State::kernel) submit({Kind::cancel, slot, flight.serial});
+}
+
+void UringReactor::end_with_error(std::uint32_t slot, int error) {
+  Outcome outcome;
+  outcome.error = error == ECANCELED && flights_[slot].late ? ETIME : error;
+  end(slot, std::move(outcome));
+}
+
+void UringReactor::end(std::uint32_t slot, Outcome outcome) {
+  Flight& flight = flights_[slot];
+  flight.state = State::idle;
+  flight.fd = {};
+  if (flight.pipe.read_end) return_pipe(std::move(flight.pipe), std::exchange(flight.in_pipe, 0));
+  timers_.remove(slot);
+  const Request& ended = request(slot);
+  if (ended.verb == Verb::write && --writes_in_flight_ == 0) {
+    for (const std::uint64_t number : std::exchange(unpin_later_, {})) unpin(number);
+  }
+  for (const Handle* used : {&ended.handle, &ended.other}) {
+    if (!*used || ended.verb == Verb::close) continue;
+    --handle_of(*used).in_flight;
+    close_if_idle(handle_of(*used));
+  }
+  finish(slot, std::move(outcome));
+}
+
+void UringReactor::close_if_idle(UringHandle& handle) {
+  if (handle.closing == UringHandle::k_none || handle.in_flight > 0) return;
+  if (handle.pin != 0) unpin_everywhere(std::exchange(handle.pin, 0));
+  submit_operation(std::exchange(handle.closing, UringHandle::k_none));
+}
+
+void UringReactor::release_handle(HandleState* state) {
+  const std::unique_ptr<UringHandle> handle(static_cast<UringHandle*>(state));
+  if (handle->pin != 0 && !stopped_) unpin_everywhere(handle->pin);
+  if (handle->fd < 0) return;
+  if (stopped_) {
+    ::close(handle->fd);
+    return;
+  }
+  // The last close of a file may have blocks to free, so it is the kernel's work.
+  ++closes_in_flight_;
+  submit({.kind = Kind::close, .number = static_cast<std::uint32_t>(handle->fd)});
+}
+
+// ---- time and chance ----------------------------------------------------------------------------
+
+WallTime UringReactor::wall_clock() const {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  return {time.tv_sec * 1000 + time.tv_nsec / 1'000'000};
+}
+
+std::uint64_t UringReactor::random() {
+  if (entropy_left_ == 0) {
+    // At most 256 bytes are given whole, once the machine has booted.
+    const auto got = ::getrandom(entropy_.data(), sizeof entropy_, 0);
+    CHECK(got == sizeof entropy_, "getrandom gave {}", got);
+    entropy_left_ = entropy_.size();
+  }
+  return entropy_[--entropy_left_];
+}
+
+}  // namespace millrace

@@ -1,0 +1,65 @@
+// Making sockets, and their addresses. They are in blocking mode: a ring operation on a non-blocking one may
+// come back with EAGAIN where it should wait.
+#include <cerrno>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+
+#include "engine/reactor/uring_reactor.h"
+
+namespace millrace {
+namespace {
+
+constexpr int k_backlog = 1024;
+
+const UringHandle& handle_of(const Handle& handle) {
+  return static_cast<const UringHandle&>(*handle.state());
+}
+
+}  // namespace
+
+Outcome UringReactor::open_listener(const Address& address) {
+  Outcome outcome;
+  const auto where = to_socket_address(address);
+  if (!where) {
+    outcome.error = EINVAL;
+    return outcome;
+  }
+  UniqueFd fd(::socket(where->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  // Each shard has its own listener on the address, also while connections of an earlier start fade away.
+  const bool open = fd && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
+                    ::bind(fd.get(), where->get(), where->length) == 0 && ::listen(fd.get(), k_backlog) == 0;
+  if (!open) {
+    outcome.error = errno;
+    return outcome;
+  }
+  outcome.handle = make_handle(std::move(fd), to_string(address));
+  return outcome;
+}
+
+int UringReactor::prepare_connect(std::uint32_t slot) {
+  const auto where = to_socket_address(request(slot).address);
+  if (!where) return EINVAL;
+  UniqueFd fd(::socket(where->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return errno;
+  flights_[slot].fd = std::move(fd);
+  flights_[slot].address = *where;
+  return 0;
+}
+
+Address UringReactor::local_address(const Socket& socket) const {
+  SocketAddress found;
+  if (::getsockname(handle_of(socket).fd, found.get(), &found.length) != 0) return {};
+  return found.to_address();
+}
+
+Address UringReactor::peer_address(const Socket& socket) const {
+  SocketAddress found;
+  if (::getpeername(handle_of(socket).fd, found.get(), &found.length) != 0) return {};
+  return found.to_address();
+}
+
+}  // namespace millrace
