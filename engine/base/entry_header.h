@@ -1,5 +1,5 @@
 // The entry: the unit of the log, of the disk and of replication. One layout everywhere;
-// docs/formats/entry.md has a worked example of real bytes.
+// tests/base/golden/entry_trim.hex is a whole one.
 //
 //    at                                                     at
 //    0  u64    header_checksum  XXH3-64 of bytes 8..63      40  u32     offset_count

@@ -69,7 +69,7 @@ TEST(ErrorTest, TryHandsTheFirstErrorUpAndTheValueDown) {
   EXPECT_EQ(failed.error().message, "3 is odd");
 }
 
-TEST(CheckTest, AFailedCheckStopsTheProcessWithConditionAndValues) {
+TEST(CheckDeathTest, AFailedCheckStopsTheProcessWithConditionAndValues) {
   const int small = 3;
   CHECK(small < 4, "small={}", small);
   EXPECT_DEATH(CHECK(small > 4, "small={}", small),
