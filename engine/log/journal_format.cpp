@@ -171,6 +171,11 @@ CheckpointEndRecord get_checkpoint_end(FieldReader& from) {
   return record;
 }
 
+// A closed segment may end with an entry in the middle of a block: the rest of the block was cut.
+bool could_end(const SegmentEnd& end) {
+  return end.position % (end.open ? k_block_size : k_entry_alignment) == 0;
+}
+
 // What can be said about one record alone; how records fit together is the fold's business.
 const char* complaint(const JournalRecordBody& body) {
   if (const auto* extent = std::get_if<ExtentRecord>(&body)) {
@@ -181,10 +186,10 @@ const char* complaint(const JournalRecordBody& body) {
       return "an extent of no segment";
     if (extent->end.last_index < extent->first_index) return "an extent that ends before it begins";
   } else if (const auto* state = std::get_if<GroupStateRecord>(&body)) {
-    if (state->segment.position % k_block_size != 0) return "a segment end off its blocks";
+    if (!could_end(state->segment)) return "a segment end off its blocks";
     if (state->start.index == Index{0}) return "a log start of 0";
   } else if (const auto* cut = std::get_if<CutRecord>(&body)) {
-    if (cut->segment.position % k_block_size != 0) return "a segment end off its blocks";
+    if (!could_end(cut->segment)) return "a segment end off its entries";
   }
   return nullptr;
 }

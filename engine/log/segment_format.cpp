@@ -180,7 +180,7 @@ void encode_footer(const SegmentFooter& footer, std::span<std::byte> into) {
   to.put<std::int64_t>(footer.sealed_at.milliseconds);
   to.put_zeros(to.left() - k_footer_trailer_size + 8);
   to.put<std::uint64_t>(k_footer_magic);
-  to.put<std::uint64_t>(footer.end_position);
+  to.put<std::uint64_t>(round_up_to_block(footer.end_position));
   to.put<std::uint64_t>(blocks_length(footer));
   to.put<std::uint32_t>(k_segment_version);
   to.put<std::uint32_t>(0);
@@ -219,7 +219,7 @@ Result<SegmentFooter> decode_footer(std::span<const std::byte> bytes, std::uint6
     if (!decode_block(type, body.first(length), footer)) return bad("a block of a wrong length");
     has_end = has_end || type == FooterBlock::end;
   }
-  if (!has_end || footer.end_position != position)
+  if (!has_end || round_up_to_block(footer.end_position) != position)
     return bad("its end block is missing or names another end");
   if (!index_in_order(footer)) return bad("its sparse index is out of order");
   return footer;
