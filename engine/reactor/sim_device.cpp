@@ -56,8 +56,7 @@ void SimDevice::complete(std::uint64_t id) {
   ended.done(std::move(reply));
 }
 
-// ---- what operations do
-// -------------------------------------------------------------------------------------
+// ---- what operations do -----------------------------------------------------
 
 bool SimDevice::take_effect(Flight& flight, Sync sync, SimDiskReply& reply) {
   const SimDiskRequest& request = flight.request;
@@ -174,8 +173,7 @@ void SimDevice::read(const Flight& flight, SimDiskReply& reply) const {
   }
 }
 
-// ---- locks
-// --------------------------------------------------------------------------------------------------
+// ---- locks ------------------------------------------------------------------
 
 void SimDevice::lock(const SimDiskRequest& request, SimDiskReply& reply) {
   auto file = disk_.open(request.access.path, OpenMode::read_write);

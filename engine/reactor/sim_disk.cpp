@@ -32,8 +32,7 @@ std::uint64_t SimDisk::room(const Node& node, std::uint64_t wanted) const {
   return std::max(node.content.size(), std::min(wanted, space_of(node) + free));
 }
 
-// ---- opening and closing
-// ------------------------------------------------------------------------------------
+// ---- opening and closing ----------------------------------------------------
 
 SimResult<SimFileId> SimDisk::open(std::string_view path, OpenMode mode) {
   SimFileId id = 0;
@@ -63,8 +62,7 @@ void SimDisk::close(SimFileId file) {
   if (closed.opens == 0) unlinked(file);
 }
 
-// ---- bytes
-// --------------------------------------------------------------------------------------------------
+// ---- bytes ------------------------------------------------------------------
 
 SimResult<std::uint64_t> SimDisk::read(SimFileId file, std::uint64_t position,
                                        std::span<std::byte> into) const {

@@ -2,28 +2,26 @@
 //
 // The fault model. Everything has two states: what programs see, and what is durable.
 // - A write is seen at once and *pending* until it is synced. Direct writes too: the device has a volatile
-// cache.
-// - sync(file) makes durable what had completed on that file when the sync was submitted: bytes and size, not
-// the file's name.
+//   cache.
+// - sync(file) makes durable what had completed on that file when the sync was submitted: bytes and size,
+//   not the file's name.
 // - A write with Sync::data makes its own bytes durable, and the size they give the file, and no other
-// pending bytes.
-// - allocate() gives a file its size, with zeros; that is pending until the file is synced.
+//   pending bytes.
+// - allocate() and resize() change the size; that is pending until the file is synced. Bytes cut off while
+//   they were pending never reach the device.
 // - Names (of files and folders created, renamed, removed) are pending until sync_folder of the folder they
-// are in. A rename is
-//   atomic: within a folder and across two, both names change or neither; a sync of either folder makes it
-//   durable.
+//   are in. A rename is atomic, within a folder and across two: both names change or neither; a sync of
+//   either folder makes it durable.
 // - Power cut: of the pending writes of a file each is lost, kept, torn (any subset of its 512-byte sectors)
-// or only its size is
-//   kept (zeros), by the seed; of overlapping ones the later wins where it is kept. Of pending name changes
-//   any subset survives that keeps the order of changes of each name. Operations in flight had either not
-//   begun or were pending.
+//   or only its size is kept (zeros), by the seed; of overlapping ones the later wins where it is kept. Of
+//   pending name changes any subset survives that keeps the order of changes of each name. Operations in
+//   flight had either not begun or were pending. One cut in eight drops everything and one keeps everything.
 // - A killed process loses nothing: pending stays seen, and stays pending.
-// - A full disk refuses with ENOSPC what would make it larger, having written what fits; a file takes its
-// size in blocks of 4 KiB.
-// - Faults that tests switch on (sim_faults.h): errors at the nth operation or by verb and name, for once or
-// for ever; short
-//   transfers; lost and misdirected writes; syncs that lie; stalls; refusal of O_DIRECT and RWF_DSYNC. Bit
-//   rot: flip().
+// - A full disk refuses with ENOSPC what would make it fuller, having written what fits; a file takes its
+//   size in blocks of 4 KiB.
+// - Faults that tests switch on (sim_faults.h): errors at the nth operation or by verb and name, once or for
+//   ever; short transfers; lost and misdirected writes; syncs that lie; stalls; refusal of O_DIRECT and
+//   RWF_DSYNC. Bit rot: flip().
 // Not modelled: a sync that fails and loses the pages (after EIO everything stays pending), hard links,
 // permissions.
 //
@@ -62,8 +60,8 @@ class SimDisk {
  public:
   explicit SimDisk(std::uint64_t capacity);
 
-  // ---- for tests: faults, inspection, modification (paths as programs use them; relative ones start at the
-  // root) -------------
+  // ---- for tests ------------------------------------------------------------
+  // Paths as programs use them; relative ones start at the root.
   [[nodiscard]] SimFaults& faults() { return faults_; }
   void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
   // The bytes programs would read; nothing if there is no such file.
@@ -86,9 +84,9 @@ class SimDisk {
   // The files are taken out of every process's hands as well.
   void power_cut(SimRandom& random, SimCut cut);
 
-  // ---- verbs, for sim_device.h; each one at the moment it takes effect
-  // -------------------------------------------------------- open() counts the file as open until close(): it
-  // lives on when its name is removed.
+  // ---- verbs, for sim_device.h ----------------------------------------------
+  // Each one at the moment it takes effect. open() counts the file as open until close(): it lives on when
+  // its name is removed.
   SimResult<SimFileId> open(std::string_view path, OpenMode mode);
   void hold(SimFileId file);
   void close(SimFileId file);

@@ -104,8 +104,7 @@ void SimDisk::recount() {
   }
 }
 
-// ---- copies of a disk
-// ---------------------------------------------------------------------------------------
+// ---- copies of a disk -------------------------------------------------------
 
 SimDisk::Image SimDisk::image() const {
   return image_;

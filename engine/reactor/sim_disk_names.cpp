@@ -41,8 +41,7 @@ SimResult<SimDisk::Place> SimDisk::find_existing(std::string_view path, bool is_
   return place;
 }
 
-// ---- verbs
-// --------------------------------------------------------------------------------------------------
+// ---- verbs ------------------------------------------------------------------
 
 SimResult<void> SimDisk::create_folder(std::string_view path) {
   const auto place = find(path);
@@ -124,8 +123,7 @@ SimResult<void> SimDisk::sync_folder(std::string_view path, SimMark mark) {
   return {};
 }
 
-// ---- changing names
-// -----------------------------------------------------------------------------------------
+// ---- changing names ---------------------------------------------------------
 
 void SimDisk::change_names(std::vector<Binding> bindings) {
   std::vector<SimFileId> replaced;

@@ -1,9 +1,11 @@
 // SimFaults: what goes wrong on a simulated disk, set by a test at any time. sim_disk.h has the fault model.
 //
-//   disk.faults().fail({.matches = on(Verb::sync, "journal"), .error = EIO});      // the next sync of such a
-//   file fails disk.faults().fail_nth(17, EIO, SimFaults::k_forever);                          // operation
-//   17 from now, and all after it disk.faults().ignore_syncs = on_path("journal"); // these report success
-//   and do nothing
+//   // the next sync of such a file fails
+//   disk.faults().fail({.matches = on(Verb::sync, "journal"), .error = EIO});
+//   // operation 17 from now, and all after it
+//   disk.faults().fail_nth(17, EIO, SimFaults::k_forever);
+//   // these report success and make nothing durable
+//   disk.faults().ignore_syncs = on_path("journal");
 #pragma once
 
 #include <cstdint>
@@ -64,16 +66,14 @@ class SimFaults {
   // (transfers).
   std::uint32_t short_transfers = 0;
 
-  // ---- time (how long an operation takes)
-  // -----------------------------------------------------------------------------
+  // ---- time (how long an operation takes) -----------------------------------
   Duration latency_min = std::chrono::microseconds(20);
   Duration latency_max = std::chrono::microseconds(120);  // evenly drawn, so completions change order
   std::uint32_t stalls = 0;  // parts in a million of operations that take up to stall_max
   Duration stall_max = std::chrono::seconds(2);
 
-  // ---- for the disk
-  // --------------------------------------------------------------------------------------------------- The
-  // rule that hits this operation, if any; counts it.
+  // ---- for the disk ---------------------------------------------------------
+  // The rule that hits this operation, if any; counts it.
   [[nodiscard]] const Rule* hit(const SimAccess& access);
   [[nodiscard]] bool ignores_sync(const SimAccess& access) const {
     return ignore_syncs && ignore_syncs(access);

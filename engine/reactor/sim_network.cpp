@@ -8,8 +8,7 @@
 
 namespace millrace {
 
-// ---- links
-// --------------------------------------------------------------------------------------------------
+// ---- links ------------------------------------------------------------------
 
 SimNetwork::Line& SimNetwork::line(std::uint32_t from, std::uint32_t to) {
   const auto [found, is_new] = lines_.try_emplace({from, to});
@@ -75,8 +74,7 @@ void SimNetwork::heal_all() {
   for (auto& [ends, way] : lines_) heal(ends.first, ends.second);
 }
 
-// ---- listening and connecting
-// -------------------------------------------------------------------------------
+// ---- listening and connecting -----------------------------------------------
 
 SimListenerId SimNetwork::listen(std::uint32_t node, std::uint64_t process, std::uint16_t port) {
   if (port == 0) port = next_port_++;

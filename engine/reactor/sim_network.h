@@ -4,19 +4,17 @@
 // The fault model. A connection never loses, repeats or reorders bytes: what is under it does that, and TCP
 // hides it.
 // - Every piece takes latency_min to latency_max of its link; pieces of one connection keep their order,
-// those of two do not.
+//   those of two do not.
 // - receive() gives any part of what has arrived; send() completes when the window has taken the bytes, not
-// when they arrive.
+//   when they arrive.
 // - cut(a, b): what a sends to b waits, acknowledgements included, so the other direction stops too once its
-// window is full. All
-//   of it arrives after heal(a, b). A connect that is not answered within connect_timeout fails with
-//   ETIMEDOUT.
+//   window is full. All of it arrives after heal(a, b). A connect that is not answered within
+//   connect_timeout fails with ETIMEDOUT.
 // - reset(a, b): every connection between the two breaks with ECONNRESET on both sides; bytes under way are
-// lost.
+//   lost.
 // - A killed process's connections end or are reset, by the seed; after a power cut peers see a reset within
 //   reset_after_power_cut_max.
-// Not modelled: bandwidth, half-open connections after a node has lost its power for good (they are reset),
-// names of hosts.
+// Not modelled: bandwidth, half-open connections for ever, names of hosts.
 #pragma once
 
 #include <cstdint>
@@ -59,7 +57,6 @@ class SimNetwork {
   SimNetwork(SimEvents& events, SimRandom& random) : events_(events), random_(random) {}
 
   // ---- for tests: nodes by SimNode::number(), one direction each unless the name says otherwise
-  // ---------------
   [[nodiscard]] SimLink& link(std::uint32_t from, std::uint32_t to) { return line(from, to).link; }
   void cut(std::uint32_t from, std::uint32_t to);
   void heal(std::uint32_t from, std::uint32_t to);
@@ -75,9 +72,8 @@ class SimNetwork {
   Duration reset_after_power_cut_max = std::chrono::seconds(3);
   [[nodiscard]] std::size_t connections() const { return connections_.size(); }
 
-  // ---- verbs, for SimReactor
-  // ---------------------------------------------------------------------------------- Nodes are known by
-  // their numbers, 1 to the count.
+  // ---- verbs, for SimReactor ------------------------------------------------
+  // Nodes are known by their numbers, 1 to the count.
   void set_node_count(std::uint32_t count) { node_count_ = count; }
   // Port 0 picks one. Each listener of a port gets a part of its connections.
   SimListenerId listen(std::uint32_t node, std::uint64_t process, std::uint16_t port);

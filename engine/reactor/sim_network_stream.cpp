@@ -30,8 +30,7 @@ void SimNetwork::carry_to_peer(SimSocketId from, std::move_only_function<void(Si
   });
 }
 
-// ---- sending
-// ------------------------------------------------------------------------------------------------
+// ---- sending ----------------------------------------------------------------
 
 SimNetwork::Result<std::uint64_t> SimNetwork::send(SimSocketId socket, std::span<const std::byte> bytes) {
   Side& sender = side(socket);
@@ -61,8 +60,7 @@ void SimNetwork::when_writable(SimSocketId socket, Action action) {
   side(socket).writable = std::move(action);
 }
 
-// ---- receiving
-// ----------------------------------------------------------------------------------------------
+// ---- receiving --------------------------------------------------------------
 
 SimNetwork::Result<std::uint64_t> SimNetwork::receive(SimSocketId socket, std::span<std::byte> into) {
   Side& receiver = side(socket);
@@ -99,8 +97,7 @@ void SimNetwork::when_readable(SimSocketId socket, Action action) {
   side(socket).readable = std::move(action);
 }
 
-// ---- ends
-// ---------------------------------------------------------------------------------------------------
+// ---- ends -------------------------------------------------------------------
 
 void SimNetwork::shut(SimSocketId socket) {
   Side& ended = side(socket);

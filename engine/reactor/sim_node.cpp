@@ -59,8 +59,7 @@ std::string SimNode::waiting() const {
   return text;
 }
 
-// ---- the process
-// --------------------------------------------------------------------------------------------
+// ---- the process ------------------------------------------------------------
 
 void SimNode::start(std::uint32_t shards, SimMain main) {
   CHECK(!running(), "{} runs a process already", name_);

@@ -39,10 +39,9 @@ class SimNode {
   [[nodiscard]] SimDisk& disk() { return disk_; }
   [[nodiscard]] SimDevice& device() { return device_; }
 
-  // ---- the process
-  // ------------------------------------------------------------------------------------------------ CHECKs
-  // that none is running. A shard whose main has returned goes on serving messages and spawned tasks until
-  // all mains have.
+  // ---- the process ----------------------------------------------------------
+  // CHECKs that none is running. A shard whose main has returned goes on serving messages and spawned
+  // tasks until all mains have.
   void start(std::uint32_t shards, SimMain main);
   [[nodiscard]] bool running() const { return process_ != nullptr; }
   // A shard of the running process.
@@ -54,7 +53,8 @@ class SimNode {
 
   // Delivers a signal (15: SIGTERM, 2: SIGINT) to wait_signal(), now or when it is called.
   void terminate(int signal = 15);
-  // SIGKILL. Not one more step of the program runs. Disk operations in flight still take effect when their
+  // SIGKILL. No coroutine runs another step; their frames are destroyed, and what destructors begin has no
+  // effect on the world. Disk operations in flight still take effect when their
   // time comes; a lock is held until they have; what was written stays in the page cache, synced or not.
   // Peers see a reset a little later.
   void kill();

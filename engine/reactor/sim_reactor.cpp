@@ -32,8 +32,7 @@ std::uint64_t SimReactor::random() {
   return world_.random().next();
 }
 
-// ---- turns
-// --------------------------------------------------------------------------------------------------
+// ---- turns ------------------------------------------------------------------
 
 void SimReactor::wake() {
   if (turn_is_due_ || is_stopped_) return;
@@ -80,8 +79,7 @@ void SimReactor::receive(Message message) {
   wake();
 }
 
-// ---- operations
-// ---------------------------------------------------------------------------------------------
+// ---- operations -------------------------------------------------------------
 
 bool SimReactor::works_on_disk(Verb verb) {
   return verb < Verb::transfer;
@@ -158,8 +156,7 @@ void SimReactor::signal(int number) {
   pending_signal_ = number;
 }
 
-// ---- timers
-// -------------------------------------------------------------------------------------------------
+// ---- timers -----------------------------------------------------------------
 
 void SimReactor::add_timer(std::uint32_t slot, MonotonicTime time) {
   timers_.emplace(time, slot);

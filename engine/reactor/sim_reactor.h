@@ -37,9 +37,8 @@ class SimReactor final : public Reactor {
   [[nodiscard]] Address local_address(const Socket& socket) const override;
   [[nodiscard]] Address peer_address(const Socket& socket) const override;
 
-  // ---- for SimNode
-  // -------------------------------------------------------------------------------------------- Something
-  // may be ready to run: there will be a turn.
+  // ---- for SimNode ----------------------------------------------------------
+  // Something may be ready to run: there will be a turn.
   void wake();
   // A message of a peer has arrived.
   void receive(Message message);

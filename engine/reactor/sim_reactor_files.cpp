@@ -81,8 +81,7 @@ void SimReactor::refuse_file(const FlightPtr& flight) {
   complete(*flight, EBADF);
 }
 
-// ---- handles
-// ------------------------------------------------------------------------------------------------
+// ---- handles ----------------------------------------------------------------
 
 Handle SimReactor::make_file(const Request& opened, SimFileId id) {
   const SimFaults& faults = node_.disk().faults();

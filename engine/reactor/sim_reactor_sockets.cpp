@@ -51,8 +51,7 @@ void SimReactor::begin_on_network(const FlightPtr& flight) {
   }
 }
 
-// ---- making connections
-// -------------------------------------------------------------------------------------
+// ---- making connections -----------------------------------------------------
 
 void SimReactor::begin_connect(const FlightPtr& flight) {
   const Address& address = request(flight->slot).address;
@@ -117,8 +116,7 @@ Address SimReactor::peer_address(const Socket& socket) const {
   return static_cast<const SocketState&>(*socket.state()).peer;
 }
 
-// ---- bytes
-// --------------------------------------------------------------------------------------------------
+// ---- bytes ------------------------------------------------------------------
 
 void SimReactor::try_receive(const FlightPtr& flight) {
   const Request& made = request(flight->slot);

@@ -1,19 +1,22 @@
 // SimWorld: a whole cluster in one thread, on virtual time, decided by one seed.
 //
 //   SimWorld world(seed);
-//   SimNode& server = world.add_node("server");       // 10.0.0.1, with a disk of its own
-//   SimNode& client = world.add_node("client");       // 10.0.0.2
-//   server.start(2, [](Reactor& reactor) -> Task<void> { co_await serve(reactor); });      // runs on each of
-//   2 shards client.start(1, [](Reactor& reactor) -> Task<void> { co_await produce(reactor); });
+//   SimNode& server = world.add_node("server");  // 10.0.0.1, with a disk of its own
+//   SimNode& client = world.add_node("client");  // 10.0.0.2
+//   server.start(2, [](Reactor& reactor) -> Task<void> { co_await serve(reactor); });  // on each of 2 shards
+//   client.start(1, [](Reactor& reactor) -> Task<void> { co_await produce(reactor); });
 //   world.after_each_event([&] { check_invariants(); });
 //   ASSERT_EQ(world.run_until([&] { return !client.running(); }), SimEnd::reached) << world.waiting();
-//   server.power_cut();                                // nothing but what was synced, and what the seed lets
-//   survive, is left server.start(2, ...);                              // recovers from the same disk
+//   server.power_cut();     // what was synced is left, and of the rest what the seed lets survive
+//   server.start(2, ...);   // recovers from the same disk
 //
 // The same seed and the same binary give the same run, event for event: trace_hash() is the proof. What may
 // differ between two seeds: latencies of disks and links and so every order of completion, the sizes that
-// receive() returns, what a power cut leaves, and Reactor::random(). Tasks take no time; a turn of a shard
-// takes up to `turn_max`.
+// receive() returns, what a power cut leaves, and Reactor::random(). Tasks take no time; from a shard's wake
+// to its turn passes up to `turn_max`.
+//
+// A Slice or File that the test itself holds must not outlive the process it came from, and a process cannot
+// be ended from one of its own coroutines: use world.after().
 //
 // Where faults are: of disks in sim_disk.h, of links in sim_network.h, of processes and clocks in sim_node.h.
 #pragma once
@@ -64,9 +67,9 @@ class SimWorld {
   SimWorld(const SimWorld&) = delete;
   SimWorld& operator=(const SimWorld&) = delete;
 
-  // ---- what there is
-  // ---------------------------------------------------------------------------------------------- A machine
-  // with an empty disk and nothing running; its address is 10.0.0.N, N from 1 in the order of adding.
+  // ---- what there is --------------------------------------------------------
+  // A machine with an empty disk and nothing running; its address is 10.0.0.N, N from 1 in the order of
+  // adding.
   SimNode& add_node(std::string name);
   [[nodiscard]] SimNode& node(std::size_t index) { return *nodes_[index]; }
   [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }
@@ -76,9 +79,8 @@ class SimWorld {
   [[nodiscard]] const SimOptions& options() const { return options_; }
   [[nodiscard]] SimEvents& events() { return events_; }
 
-  // ---- running
-  // ---------------------------------------------------------------------------------------------------- One
-  // event; false when there is none left.
+  // ---- running --------------------------------------------------------------
+  // One event; false when there is none left.
   bool step();
   // Runs until `reached` is true, which is asked before the first event and after each one.
   SimEnd run_until(const std::function<bool()>& reached, Duration limit = std::chrono::hours(1));
@@ -91,8 +93,7 @@ class SimWorld {
   // Called after every event: where invariants are checked.
   void after_each_event(std::function<void()> check) { after_event_ = std::move(check); }
 
-  // ---- seeing
-  // -----------------------------------------------------------------------------------------------------
+  // ---- seeing ---------------------------------------------------------------
   [[nodiscard]] MonotonicTime now() const { return events_.now(); }
   [[nodiscard]] std::uint64_t event_count() const { return events_.count(); }
   [[nodiscard]] std::uint64_t trace_hash() const { return events_.trace_hash(); }

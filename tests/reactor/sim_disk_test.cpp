@@ -45,8 +45,7 @@ class SimDiskTest : public testing::Test {
   SimDisk disk{1_GiB};
 };
 
-// ---- bytes
-// --------------------------------------------------------------------------------------------------
+// ---- bytes ------------------------------------------------------------------
 
 TEST_F(SimDiskTest, AnUnsyncedWriteIsSeenAndMayBeLostOrKept) {
   const SimFileId file = durable("a", "old");
@@ -143,8 +142,7 @@ TEST_F(SimDiskTest, BitRotIsOnTheMedium) {
   EXPECT_THAT(after_cuts("a"), ElementsAre("aac"));
 }
 
-// ---- names
-// --------------------------------------------------------------------------------------------------
+// ---- names ------------------------------------------------------------------
 
 TEST_F(SimDiskTest, ANewNameIsPendingUntilItsFolderIsSynced) {
   const SimFileId file = create("a");
@@ -242,8 +240,7 @@ TEST_F(SimDiskTest, NamesFailAsOnARealDisk) {
   EXPECT_EQ(disk.sync_folder("none", disk.mark()).error(), ENOENT);
 }
 
-// ---- space
-// --------------------------------------------------------------------------------------------------
+// ---- space ------------------------------------------------------------------
 
 TEST_F(SimDiskTest, AFullDiskRefusesToGrow) {
   disk.set_capacity(16_KiB);

@@ -4,17 +4,12 @@
 #include <gmock/gmock.h>
 
 #include "engine/reactor/sim_world.h"
+#include "tests/reactor/contract_harness.h"
 
 namespace millrace {
 namespace {
 
 using namespace std::chrono_literals;
-
-template <class T>
-T must(Result<T> result) {
-  CHECK(result.has_value(), "{}: {}", name(result.error().code), result.error().message);
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
 
 constexpr std::uint16_t k_port = 7420;
 

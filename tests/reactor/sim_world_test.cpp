@@ -7,6 +7,7 @@
 #include <set>
 
 #include "engine/reactor/wait.h"
+#include "tests/reactor/contract_harness.h"
 
 namespace millrace {
 namespace {
@@ -14,12 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-template <class T>
-T must(Result<T> result) {
-  CHECK(result.has_value(), "{}: {}", name(result.error().code), result.error().message);
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
 
 Slice slice_of(Reactor& reactor, std::string_view text) {
   Slice slice{must(reactor.buffers().acquire(text.size())), 0, static_cast<std::uint32_t>(text.size())};
@@ -42,8 +37,7 @@ Task<Result<void>> store(Reactor& reactor, std::string path, std::string text, D
 }
 constexpr Durability k_all_of_it{.write = Sync::data, .sync_file = true, .sync_folder = true};
 
-// ---- determinism
-// --------------------------------------------------------------------------------------------
+// ---- determinism ------------------------------------------------------------
 
 // A bit of everything: files, shards, sockets, timers, a kill.
 std::uint64_t busy_run(std::uint64_t seed) {
@@ -92,8 +86,7 @@ TEST(SimWorld, DifferentSeedsAreDifferentRuns) {
   EXPECT_EQ(hashes.size(), 20U);
 }
 
-// ---- crashes
-// ------------------------------------------------------------------------------------------------
+// ---- crashes ----------------------------------------------------------------
 
 class SimCrashTest : public testing::Test {
  protected:
@@ -230,8 +223,7 @@ TEST(SimNode, RestartsOnItsDisk) {
   EXPECT_EQ(node.starts(), 2U);
 }
 
-// ---- processes
-// ----------------------------------------------------------------------------------------------
+// ---- processes --------------------------------------------------------------
 
 TEST(SimNode, SignalsReachTheShardThatWaits) {
   SimWorld world(6);
@@ -317,8 +309,7 @@ TEST(SimWorld, EventsAreFollowedByTheCheckOfInvariants) {
   EXPECT_EQ(world.event_count(), 5U);
 }
 
-// ---- faults of disks
-// ----------------------------------------------------------------------------------------
+// ---- faults of disks --------------------------------------------------------
 
 class SimFaultTest : public testing::Test {
  protected:
@@ -334,7 +325,7 @@ class SimFaultTest : public testing::Test {
   }
   ErrorCode failure(Durability durability = k_all_of_it) {
     const auto result = stored(durability);
-    return result ? ErrorCode{} : result.error().code;
+    return code_of(result);
   }
   SimWorld world{12};
   SimNode& node = world.add_node("node");
