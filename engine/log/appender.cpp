@@ -1,0 +1,156 @@
+#include "engine/log/appender.h"
+
+#include "engine/base/checksum.h"
+#include "engine/base/endian.h"
+#include "engine/base/record_batch.h"
+#include "engine/log/placement.h"
+#include "engine/reactor/wait_until.h"
+
+namespace millrace {
+namespace {
+
+// In a RecordBatch.
+constexpr std::uint32_t k_max_timestamp_at = 35;
+constexpr std::uint32_t k_assigned_bytes = k_entry_header_size - k_batch_offset_in_entry;
+// How many gathered bytes share the spare block that padding takes.
+constexpr std::uint64_t k_spare_every = 64_KiB;
+
+std::uint64_t to_block(std::uint64_t size) {
+  return (size + k_block_size - 1) / k_block_size * k_block_size;
+}
+
+// The most that the entry can take of its segment, padding included. An entry in place is an extent of its
+// own, and what comes behind it begins another; the others share extents, so one spare block stands for many
+// of them.
+std::uint64_t reserve_for(Group& group, const NewEntry& entry, std::uint32_t size) {
+  if (entry.in_place) return to_block(size) + k_block_size;
+  std::uint64_t reserved = padded_size(size);
+  const Index segment = group.segments.back()->first_index();
+  if (group.gathered.empty() || segment != group.spare_segment || group.since_spare >= k_spare_every) {
+    reserved += k_block_size;
+    group.spare_segment = segment;
+    group.since_spare = 0;
+  }
+  group.since_spare += size;
+  return reserved;
+}
+
+// Room to ask for before the above is known: a no-op may come first.
+std::uint64_t room_for(const NewEntry& entry) {
+  return to_block(k_entry_header_size + entry.payload.length) + 3 * std::uint64_t{k_block_size};
+}
+
+}  // namespace
+
+NewEntry Appender::batch_entry(const Slice& batch, std::uint32_t offset_count) {
+  NewEntry entry;
+  entry.offset_count = offset_count;
+  entry.max_timestamp = load_be<std::int64_t>(batch.bytes().data() + k_max_timestamp_at);
+  entry.in_place = batch.offset == k_batch_offset_in_entry && batch.length >= k_direct_size_min &&
+                   batch.buffer.capacity() >= to_block(k_batch_offset_in_entry + batch.length);
+  entry.payload = Slice{batch.buffer, batch.offset + k_assigned_bytes, batch.length - k_assigned_bytes};
+  return entry;
+}
+
+Result<void> Appender::refusal(const Group& group) const {
+  if (context_.failure) return fail(*context_.failure);
+  if (context_.stopping)
+    return fail(ErrorCode::shutting_down, "the log of group {} is stopping", group.id.value());
+  if (group.removed) return fail(ErrorCode::not_found, "group {} was deleted", group.id.value());
+  return {};
+}
+
+Task<Result<void>> Appender::admit(const GroupRef& group, const NewEntry& entry, MonotonicTime deadline,
+                                   SpaceFor who) {
+  CO_TRY_VOID(refusal(*group));
+  while (context_.unplaced_bytes != 0 &&
+         context_.unplaced_bytes + entry.payload.length > context_.options.unplaced_bytes_max) {
+    const bool in_time = co_await WaitUntil(context_.reactor, context_.space, deadline);
+    CO_TRY_VOID(refusal(*group));
+    if (!in_time) {
+      co_return fail(ErrorCode::overloaded, "{} bytes wait for the disk, the most allowed; try again later",
+                     context_.unplaced_bytes);
+    }
+  }
+  if (!has_room(*group, room_for(entry))) {
+    auto room = co_await make_room(context_, group, room_for(entry), who);
+    if (!room) {
+      if (room.error().code == ErrorCode::disk_full) ++context_.counters.refused_disk_full;
+      co_return room;
+    }
+    CO_TRY_VOID(refusal(*group));
+  }
+  co_return Result<void>{};
+}
+
+// A term belongs to one start of one leader: it is durable no later than the first entry that bears it, and a
+// no-op goes before everything else (Raft, section 8).
+void Appender::begin_term(const GroupRef& group) {
+  group->term_begun = true;
+  group->term = next(group->term);
+  group->voted_for = context_.node;
+  committer_.add_records({{group->id, VoteRecord{group->term, group->voted_for}}});
+  assign(group, NewEntry{EntryType::no_op, {}, false, 0, -1});
+}
+
+Appended Appender::assign(const GroupRef& group, NewEntry entry) {
+  GatheredEntry gathered;
+  EntryHeader header;
+  header.payload_checksum =
+      xxh3(entry.payload.length == 0 ? std::span<const std::byte>{} : entry.payload.bytes());
+  header.prev_checksum = group->end.chain;
+  header.index = next(group->end.last_index);
+  header.group = group->id;
+  header.offset_count = entry.offset_count;
+  header.type = entry.type;
+  header.base_offset = group->end.next_offset;
+  header.batch_length = k_entry_batch_length_min + static_cast<std::int32_t>(entry.payload.length);
+  header.term = group->term;
+  gathered.end = {header.index, header.next_offset(), encode(header, gathered.header)};
+  const std::uint32_t size = k_entry_header_size + entry.payload.length;
+  gathered.reserved = reserve_for(*group, entry, size);
+  group->segments.back()->reserved += gathered.reserved;
+  gathered.payload = std::move(entry.payload);
+  gathered.in_place = entry.in_place;
+  gathered.type = entry.type;
+  gathered.max_timestamp = entry.max_timestamp;
+  gathered.at = context_.reactor.now();
+  group->end = gathered.end;
+  group->unplaced_bytes += size;
+  context_.unplaced_bytes += size;
+  ++context_.counters.appends;
+  context_.counters.append_bytes += size;
+  group->gathered.push_back(std::move(gathered));
+  committer_.touch(group);
+  return {header.index, header.base_offset, group->term, AckLevel::leader};
+}
+
+Task<Result<Appended>> Appender::append(GroupRef group, NewEntry entry, AckLevel level,
+                                        MonotonicTime deadline, SpaceFor who) {
+  if (!group->admission.try_lock()) co_await group->admission.lock();
+  auto admitted = co_await admit(group, entry, deadline, who);
+  if (!admitted) {
+    group->admission.unlock();
+    co_return fail(std::move(admitted).error());
+  }
+  if (!group->term_begun) begin_term(group);
+  Appended appended = assign(group, std::move(entry));
+  group->admission.unlock();
+  if (level == AckLevel::durable) {
+    CO_TRY_VOID(co_await wait_durable(group, appended.index));
+    appended.level = AckLevel::durable;
+  }
+  co_return appended;
+}
+
+Task<Result<void>> Appender::wait_durable(GroupRef group, Index index) {
+  // Waiters come in index order: nothing suspends between assign() and here.
+  group->durable_waiting.push_back(index);
+  co_await group->durable_changed.wait();
+  if (group->durable.last_index >= index) co_return Result<void>{};
+  if (context_.failure) co_return fail(*context_.failure);
+  co_return fail(ErrorCode::not_found, "group {} was deleted before the entry was durable",
+                 group->id.value());
+}
+
+}  // namespace millrace

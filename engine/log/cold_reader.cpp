@@ -1,0 +1,289 @@
+#include "engine/log/cold_reader.h"
+
+#include <algorithm>
+
+#include "engine/base/endian.h"
+#include "engine/base/entry_header.h"
+#include "engine/log/segment_scan.h"
+
+namespace millrace {
+namespace {
+// One read of the device: large enough for its full rate at depth 1.
+constexpr std::uint64_t k_chunk_size = 1_MiB;
+// The first read of a reader that may want a single record.
+constexpr std::uint64_t k_first_chunk_size = 64_KiB;
+// Each may hold one chunk of read-ahead.
+constexpr std::size_t k_cursors_max = 32;
+constexpr std::size_t k_open_files_max = 128;
+
+std::uint64_t block_of(std::uint64_t position) {
+  return position / k_block_size * k_block_size;
+}
+std::uint64_t to_block(std::uint64_t size) {
+  return block_of(size + k_block_size - 1);
+}
+
+// How far the segment's bytes stay as they are: beyond, extents may be on their way to the device.
+std::uint64_t stable_end(const Group& group, const Segment& segment) {
+  if (segment.first_index() < group.placed_at.segment) return segment.end;
+  return segment.first_index() == group.placed_at.segment ? group.placed_at.position : k_block_size;
+}
+
+// The last entry that stood in the segment when this process started.
+Index last_before(const Group& group, const Segment& segment) {
+  const auto after = std::upper_bound(group.segments.begin(), group.segments.end(), segment.first_index(),
+                                      [](Index i, const SegmentRef& s) { return i < s->first_index(); });
+  const bool is_last = after == group.segments.end();
+  if (segment.writable || is_last) return group.recovered.last_index;
+  return std::min((*after)->first_index() - 1, group.recovered.last_index);
+}
+
+// Where a chunk that starts at `position` ends best: with an extent, so that no entry is read twice.
+std::uint64_t chunk_end(const Group& group, const Segment& segment, std::uint64_t position,
+                        std::uint64_t length) {
+  const std::uint64_t limit = position + length;
+  if (limit >= stable_end(group, segment)) return stable_end(group, segment);
+  auto after =
+      std::upper_bound(segment.index.begin(), segment.index.end(), limit,
+                       [](std::uint64_t p, const SparseIndexItem& item) { return p < item.position; });
+  if (after == segment.index.begin() || std::prev(after)->position <= position) return limit;
+  return std::prev(after)->position;
+}
+}  // namespace
+
+// What a read has found so far.
+struct ColdReader::Gathered {
+  ReadResult result;
+  std::optional<Index> last;  // of the entry before, for the chain
+  std::uint64_t chain = 0;
+  bool complete = false;  // enough, or the tail in memory goes on from here
+  bool segment_ended = false;
+  std::uint64_t entry_size = 0;  // not 0: the chunk ends inside an entry that takes this much
+
+  void add(Slice slice) {
+    result.bytes += slice.length;
+    if (!result.entries.empty()) {
+      Slice& last_slice = result.entries.back();
+      if (last_slice.buffer.data() == slice.buffer.data() &&
+          last_slice.offset + last_slice.length == slice.offset) {
+        last_slice.length += slice.length;
+        return;
+      }
+    }
+    result.entries.push_back(std::move(slice));
+  }
+};
+
+std::optional<ColdReader::Cursor> ColdReader::take_cursor(GroupId group, Offset from) {
+  for (auto it = cursors_.begin(); it != cursors_.end(); ++it) {
+    if (it->group != group || it->next != from) continue;
+    Cursor cursor = std::move(*it);
+    cursors_.erase(it);
+    return cursor;
+  }
+  return std::nullopt;
+}
+
+void ColdReader::forget(GroupId group) {
+  std::erase_if(cursors_, [&](const Cursor& cursor) { return cursor.group == group; });
+}
+
+void ColdReader::keep_open(const SegmentRef& segment) {
+  open_.push_front(segment);
+  if (open_.size() <= k_open_files_max) return;
+  // Reads in progress hold the file themselves.
+  open_.back()->file = {};
+  open_.pop_back();
+}
+
+Task<Result<void>> ColdReader::prepare(GroupRef group, SegmentRef segment) {
+  if (!segment->file) {
+    CO_TRY(segment->file,
+           co_await context_.reactor.open(
+               context_.folder.segment(group->id, segment->first_index()),
+               {.mode = segment->writable ? OpenMode::read_write : OpenMode::read, .direct = true}));
+    if (!segment->writable) keep_open(segment);
+  }
+  if (segment->indexed) co_return Result<void>{};
+  CO_TRY(SegmentContent content,
+         co_await read_segment_content(context_.reactor, segment->file, last_before(*group, *segment)));
+  if (segment->indexed) co_return Result<void>{};
+  segment->header = content.header;
+  segment->sealed_at = content.footer.sealed_at;
+  segment->max_timestamp = std::max(segment->max_timestamp, content.footer.max_timestamp);
+  // Extents that were added since the start stand in the index already; they come behind.
+  segment->index.insert(segment->index.begin(), content.footer.index.begin(), content.footer.index.end());
+  if (!segment->writable) segment->end = content.footer.end_position;
+  segment->indexed = true;
+  co_return Result<void>{};
+}
+
+Task<Result<SegmentRef>> ColdReader::find_segment(GroupRef group, Offset from) {
+  // The last segment that begins at or before `from`. Removal in the meantime only takes from the front, so a
+  // copy stays good.
+  const std::vector<SegmentRef> segments = group->segments;
+  std::size_t low = 0, high = segments.size();
+  while (high - low > 1) {
+    const std::size_t middle = (low + high) / 2;
+    CO_TRY_VOID(co_await prepare(group, segments[middle]));
+    (segments[middle]->first_offset() <= from ? low : high) = middle;
+  }
+  CO_TRY_VOID(co_await prepare(group, segments[low]));
+  co_return segments[low];
+}
+
+Task<Result<ColdReader::Cursor>> ColdReader::find(GroupRef group, Offset from) {
+  Cursor cursor;
+  cursor.group = group->id;
+  CO_TRY(cursor.segment, co_await find_segment(group, from));
+  const auto& index = cursor.segment->index;
+  auto after = std::upper_bound(index.begin(), index.end(), from,
+                                [](Offset o, const SparseIndexItem& item) { return o < item.offset; });
+  cursor.position = after == index.begin() ? k_block_size : std::prev(after)->position;
+  co_return cursor;
+}
+
+Task<Result<ColdReader::Chunk>> ColdReader::next_chunk(const Group& group, Cursor& cursor,
+                                                       std::uint64_t bytes_min) {
+  const std::uint64_t position = block_of(cursor.position);
+  const std::uint64_t needed = cursor.position - position + bytes_min;
+  const std::uint64_t wanted = to_block(needed);
+  if (cursor.reading && cursor.ahead_position == position && cursor.ahead_length >= wanted) {
+    CO_TRY(const std::uint64_t count, co_await *std::exchange(cursor.reading, std::nullopt));
+    co_return Chunk{std::exchange(cursor.ahead, {}), position, count};
+  }
+  cursor.reading.reset();
+  const std::uint64_t size = cursor.sequential ? k_chunk_size : k_first_chunk_size;
+  const std::uint64_t length = std::max(wanted, chunk_end(group, *cursor.segment, position, size) - position);
+  CO_TRY(Buffer buffer, context_.reactor.buffers().acquire(length));
+  CO_TRY(const std::uint64_t count,
+         co_await context_.reactor.read(cursor.segment->file,
+                                        Slice{buffer, 0, static_cast<std::uint32_t>(length)}, position));
+  if (count < needed) {
+    co_return fail(ErrorCode::corruption, "{} ends at {}, but its entries go on to {}",
+                   cursor.segment->file.label(), position + count, cursor.segment->end);
+  }
+  cursor.sequential = true;
+  co_return Chunk{std::move(buffer), position, count};
+}
+
+void ColdReader::read_ahead(const Group& group, Cursor& cursor) {
+  const std::uint64_t position = block_of(cursor.position);
+  if (position >= stable_end(group, *cursor.segment) || cursor.reading) return;
+  const std::uint64_t length = chunk_end(group, *cursor.segment, position, k_chunk_size) - position;
+  auto buffer = context_.reactor.buffers().acquire(length);
+  if (!buffer) return;  // memory is short: the next read reads for itself
+  cursor.ahead = *std::move(buffer);
+  cursor.ahead_position = position;
+  cursor.ahead_length = length;
+  cursor.reading.emplace(context_.reactor.read(
+      cursor.segment->file, Slice{cursor.ahead, 0, static_cast<std::uint32_t>(length)}, position));
+}
+
+Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk& chunk, Offset from,
+                                std::uint64_t max_bytes, Gathered& gathered) {
+  const std::span<const std::byte> bytes = chunk.buffer.bytes().first(chunk.length);
+  const auto damage = [&](std::string_view what) {
+    return fail(ErrorCode::corruption, "{} at {}: {}; run millrace log verify on the data folder",
+                cursor.segment->file.label(), cursor.position, what);
+  };
+  gathered.entry_size = 0;
+  const auto after =
+      std::upper_bound(group.segments.begin(), group.segments.end(), cursor.segment->first_index(),
+                       [](Index i, const SegmentRef& s) { return i < s->first_index(); });
+  const Index next_segment = after == group.segments.end() ? group.tail_first : (*after)->first_index();
+  while (true) {
+    if (gathered.last && next(*gathered.last) >= next_segment) {
+      gathered.segment_ended = true;
+      return {};
+    }
+    if (cursor.position >= stable_end(group, *cursor.segment)) {
+      gathered.segment_ended = true;
+      return {};
+    }
+    const std::uint64_t at = cursor.position - chunk.position;
+    if (at + k_entry_header_size > bytes.size()) {
+      gathered.entry_size = k_entry_header_size;
+      return {};
+    }
+    EntryHeader header;
+    const HeaderVerdict verdict = decode(bytes.subspan(at).first<k_entry_header_size>(), header);
+    if (verdict == HeaderVerdict::end) {
+      cursor.position = block_of(cursor.position) + k_block_size;
+      continue;
+    }
+    if (verdict != HeaderVerdict::valid) return damage(name(verdict));
+    if (header.group != group.id) return damage("an entry of another group");
+    if (gathered.last && (header.index != next(*gathered.last) || header.prev_checksum != gathered.chain)) {
+      return damage(fmt::format("the chain breaks between index {} and {}", gathered.last->value(),
+                                header.index.value()));
+    }
+    const std::uint32_t padded = padded_entry_size(header.batch_length);
+    const bool wanted = header.next_offset() > from;
+    if (at + padded > bytes.size()) {
+      gathered.entry_size = padded;
+      return {};
+    }
+    if (wanted) {
+      if (!check_payload(header, bytes.subspan(at + k_entry_header_size, header.payload_size()))) {
+        return damage(
+            fmt::format("the payload of index {} does not match its checksum", header.index.value()));
+      }
+      if (gathered.result.bytes != 0 && gathered.result.bytes + padded > max_bytes) {
+        gathered.complete = true;
+        return {};
+      }
+      gathered.add(Slice{chunk.buffer, static_cast<std::uint32_t>(at), padded});
+      gathered.result.next_offset = header.next_offset();
+    }
+    gathered.last = header.index;
+    gathered.chain = header.header_checksum;
+    cursor.position += padded;
+    // Memory goes on from here; what follows in the file may still be on its way there.
+    if (next(header.index) >= group.tail_first) {
+      gathered.complete = true;
+      return {};
+    }
+  }
+}
+
+Task<Result<ReadResult>> ColdReader::read(GroupRef group, Offset from, std::uint64_t max_bytes) {
+  std::optional<Cursor> known = take_cursor(group->id, from);
+  if (!known) {
+    CO_TRY(known, co_await find(group, from));
+  }
+  Cursor cursor = *std::move(known);
+  Gathered gathered;
+  gathered.result.next_offset = from;
+  while (!gathered.complete && gathered.result.bytes < max_bytes &&
+         gathered.result.entries.size() < k_slices_max - 2) {
+    if (gathered.segment_ended) {
+      const auto after =
+          std::upper_bound(group->segments.begin(), group->segments.end(), cursor.segment->first_index(),
+                           [](Index i, const SegmentRef& s) { return i < s->first_index(); });
+      if (after == group->segments.end() || (*after)->first_index() >= group->tail_first) break;
+      cursor.segment = *after;
+      cursor.position = k_block_size;
+      cursor.reading.reset();
+      gathered.segment_ended = false;
+      CO_TRY_VOID(co_await prepare(group, cursor.segment));
+    }
+    CO_TRY(const Chunk chunk,
+           co_await next_chunk(*group, cursor, std::max<std::uint64_t>(gathered.entry_size, 1)));
+    CO_TRY_VOID(gather(*group, cursor, chunk, from, max_bytes, gathered));
+    if (group->removed) break;
+    // The rest of an entry that the chunk cuts is for the next read, unless it is all there is.
+    if (gathered.entry_size != 0 && gathered.result.bytes != 0) break;
+  }
+  context_.counters.read_bytes_cold += gathered.result.bytes;
+  ++context_.counters.reads_cold;
+  cursor.next = gathered.result.next_offset;
+  if (gathered.result.bytes != 0) {
+    read_ahead(*group, cursor);
+    cursors_.push_front(std::move(cursor));
+    if (cursors_.size() > k_cursors_max) cursors_.pop_back();
+  }
+  co_return std::move(gathered.result);
+}
+
+}  // namespace millrace

@@ -1,0 +1,65 @@
+// ColdReader: entries that are no longer in memory, from their segments.
+//
+// Direct reads with our own read-ahead: a reader that goes on where its last read ended finds the next chunk
+// already read or on its way.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <optional>
+
+#include "engine/log/log_context.h"
+
+namespace millrace {
+
+class ColdReader {
+ public:
+  explicit ColdReader(LogContext& context) : context_(context) {}
+
+  // Entries from the first that ends beyond `from` on, all of them before the group's tail. Every header, the
+  // chain between them and every payload is verified: corruption names file and position.
+  Task<Result<ReadResult>> read(GroupRef group, Offset from, std::uint64_t max_bytes);
+
+  // Opens the segment's file and learns what its header and footer tell; a lost footer is made again from the
+  // extents.
+  Task<Result<void>> prepare(GroupRef group, SegmentRef segment);
+
+  // Forgets what it knows of the group (deleted, or cut).
+  void forget(GroupId group);
+
+ private:
+  // Where a sequential reader stands.
+  struct Cursor {
+    GroupId group{0};
+    Offset next{0};  // what it will ask for
+    SegmentRef segment;
+    std::uint64_t position = 0;  // of the next entry, in the file
+    bool sequential = false;
+    // The chunk on its way.
+    std::uint64_t ahead_position = 0;
+    std::uint64_t ahead_length = 0;
+    Buffer ahead;
+    std::optional<Operation<std::uint64_t>> reading;
+  };
+  struct Chunk {
+    Buffer buffer;
+    std::uint64_t position = 0;
+    std::uint64_t length = 0;
+  };
+  struct Gathered;
+
+  [[nodiscard]] std::optional<Cursor> take_cursor(GroupId group, Offset from);
+  Task<Result<Cursor>> find(GroupRef group, Offset from);
+  Task<Result<SegmentRef>> find_segment(GroupRef group, Offset from);
+  Task<Result<Chunk>> next_chunk(const Group& group, Cursor& cursor, std::uint64_t bytes_min);
+  void read_ahead(const Group& group, Cursor& cursor);
+  [[nodiscard]] Result<void> gather(const Group& group, Cursor& cursor, const Chunk& chunk, Offset from,
+                                    std::uint64_t max_bytes, Gathered& gathered);
+  void keep_open(const SegmentRef& segment);
+
+  LogContext& context_;
+  std::list<Cursor> cursors_;   // most recently used first
+  std::list<SegmentRef> open_;  // sealed segments whose file is open, most recently opened first
+};
+
+}  // namespace millrace

@@ -1,0 +1,382 @@
+#include "engine/log/committer.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/base/checksum.h"
+#include "engine/base/endian.h"
+#include "engine/log/placement.h"
+
+namespace millrace {
+namespace {
+constexpr Duration k_idle_commit = std::chrono::milliseconds(100);
+// With one commit in flight, the next starts beside it only for this much: below, one larger commit is
+// quicker than two.
+constexpr std::uint64_t k_pipeline_bytes = 256_KiB;
+// What one commit sends straight to segments, about: more would only delay its own acknowledgement.
+constexpr std::uint64_t k_direct_bytes_max = 2_MiB;
+constexpr std::uint64_t k_extent_record_size = k_journal_record_header_size + 72;
+
+std::uint64_t to_block(std::uint64_t size) {
+  return (size + k_block_size - 1) / k_block_size * k_block_size;
+}
+
+std::uint64_t record_size(const GatheredEntry& entry) {
+  return k_journal_record_header_size + padded_size(entry.size());
+}
+}  // namespace
+
+struct Committer::Selection {
+  GroupRef group;
+  std::size_t count = 0;  // of its gathered entries, from the front
+  bool direct = false;
+};
+
+struct Committer::Commit {
+  struct Part {
+    GroupRef group;
+    LogEnd end;
+    std::uint64_t moves =
+        0;  // the mover's extents that this commit describes are whole when so many have finished
+    std::shared_ptr<OutstandingExtent> extent;
+  };
+  Sequence sequence{0};
+  Buffer buffer;
+  std::uint64_t used = k_commit_header_size;
+  std::uint32_t record_count = 0;
+  std::uint64_t memory = 0;
+  std::vector<Part> parts;
+  std::vector<Operation<std::uint64_t>> writes;
+  std::vector<ExtentWrite> extents;
+  std::vector<MonotonicTime> appended;
+  MonotonicTime sealed;
+  bool done = false;
+  bool empty = false;
+
+  void add(const JournalRecord& record) {
+    used += encode_journal_record(record, buffer.bytes().subspan(used));
+    ++record_count;
+  }
+  void add_entry(GroupId group, const GatheredEntry& entry) {
+    used += encode_entry_record(
+        group, entry.header, entry.payload.length == 0 ? std::span<const std::byte>{} : entry.payload.bytes(),
+        buffer.bytes().subspan(used));
+    ++record_count;
+  }
+};
+
+Committer::Committer(LogContext& context, Journal& journal, Mover& mover, EntryCache& cache,
+                     std::uint64_t start_id, std::uint32_t journal_number)
+    : context_(context),
+      journal_(journal),
+      mover_(mover),
+      cache_(cache),
+      start_id_(start_id),
+      journal_number_(journal_number),
+      complete_through_(journal.next_sequence() - 1),
+      work_(context.reactor),
+      completed_(context.reactor),
+      idle_(context.reactor),
+      gate_(context.reactor) {
+  context.wake_on_failure.insert(context.wake_on_failure.end(), {&work_, &completed_, &idle_});
+}
+
+void Committer::start() {
+  gate_.spawn(run());
+  gate_.spawn(run_idle());
+}
+
+Task<void> Committer::stop() {
+  while (!context_.failure && (has_work() || !in_flight_.empty())) co_await completed_.wait();
+  if (!context_.failure && !last_was_empty_) {
+    want_empty_ = true;
+    work_.wake_all();
+    while (!context_.failure && (has_work() || !in_flight_.empty())) co_await completed_.wait();
+  }
+  stopping_ = true;
+  work_.wake_all();
+  idle_.wake_all();
+  completed_.wake_all();
+  co_await gate_.close();
+}
+
+void Committer::touch(const GroupRef& group) {
+  gathered_bytes_ += group->gathered.back().size();
+  if (!group->touched) {
+    group->touched = true;
+    touched_.push_back(group);
+  }
+  work_.wake_one();
+}
+
+Sequence Committer::add_records(const std::vector<JournalRecord>& records) {
+  for (const JournalRecord& record : records) {
+    const std::size_t at = records_.size();
+    records_.resize(at + journal_record_size(record.body));
+    encode_journal_record(record, std::span(records_).subspan(at));
+    ++record_count_;
+  }
+  work_.wake_one();
+  return journal_.next_sequence();
+}
+
+Task<Result<void>> Committer::wait_complete(Sequence sequence) {
+  while (!context_.failure && complete_through_ < sequence) co_await completed_.wait();
+  if (context_.failure) co_return fail(*context_.failure);
+  co_return Result<void>{};
+}
+
+std::uint64_t Committer::reserve() const {
+  // Two checkpoints of every group, and votes and cuts beside them.
+  constexpr std::uint64_t group_state = 144;
+  return to_block(64_KiB + 2 * group_state * context_.groups.size());
+}
+
+bool Committer::may_seal() const {
+  if (!has_work()) return false;
+  if (in_flight_.empty()) return true;
+  return in_flight_.size() < k_commits_in_flight_max && gathered_bytes_ + records_.size() >= k_pipeline_bytes;
+}
+
+Task<void> Committer::run() {
+  while (!stopping_ && !context_.failure) {
+    if (!may_seal()) {
+      co_await work_.wait();
+      continue;
+    }
+    // Everything that can arrive in this turn arrives first.
+    co_await context_.reactor.yield();
+    while (may_seal() && !context_.failure) {
+      if (!seal()) {
+        co_await work_.wait();
+        break;
+      }
+    }
+  }
+}
+
+// The empty commit tells that the one before it was complete.
+Task<void> Committer::run_idle() {
+  while (!stopping_ && !context_.failure) {
+    const bool quiet = in_flight_.empty() && !has_work();
+    const MonotonicTime due = last_completion_ + k_idle_commit;
+    if (last_was_empty_ || !quiet) {
+      co_await idle_.wait();
+    } else if (context_.reactor.now() < due) {
+      co_await context_.reactor.sleep_until(due);
+    } else {
+      want_empty_ = true;
+      work_.wake_one();
+      co_await idle_.wait();
+    }
+  }
+}
+
+std::vector<Committer::Selection> Committer::select(std::uint64_t& bound) const {
+  std::vector<Selection> selected;
+  const std::uint64_t size_max = std::min<std::uint64_t>(k_commit_size_max, journal_.file_size() / 4);
+  std::uint64_t direct_bytes = 0;
+  for (const GroupRef& group : touched_) {
+    std::uint64_t bytes = 0, journaled = 0, internal = 0;
+    std::size_t count = 0;
+    for (const GatheredEntry& entry : group->gathered) {
+      if (count != 0 && direct_bytes + bytes + entry.size() > k_direct_bytes_max) break;
+      bytes += entry.size();
+      journaled += record_size(entry);
+      if (entry.type != EntryType::batch) internal += record_size(entry);
+      ++count;
+    }
+    const bool direct = bytes >= k_direct_size_min;
+    // A segment may end among them, and every entry in place is an extent of its own.
+    const std::uint64_t cost = direct ? internal + k_extent_record_size * (count + group->undescribed.size() +
+                                                                           group->unplaced_bytes / 1_MiB + 4)
+                                      : journaled;
+    if (!selected.empty() && (bound + cost > size_max || direct_bytes >= k_direct_bytes_max)) break;
+    bound += cost;
+    if (direct) direct_bytes += bytes;
+    selected.push_back({group, count, direct});
+  }
+  return selected;
+}
+
+bool Committer::seal() {
+  std::uint64_t bound = k_commit_header_size + records_.size();
+  std::vector<Selection> selected = select(bound);
+  if (!selected.empty() &&
+      (journal_.room() < to_block(bound) + reserve() || !journal_.has_place(to_block(bound)))) {
+    // No room for entries before a checkpoint has made some; records go on.
+    selected.clear();
+    bound = k_commit_header_size + records_.size();
+  }
+  if (selected.empty() && record_count_ == 0 && !want_empty_) return false;
+  if (!journal_.has_place(to_block(bound))) return false;
+  auto commit = std::make_shared<Commit>();
+  auto buffer = context_.reactor.buffers().acquire(to_block(bound));
+  if (!buffer) {
+    context_.fail(Error{buffer.error().code, "no memory for a journal commit: " + buffer.error().message});
+    return false;
+  }
+  commit->buffer = *std::move(buffer);
+  std::memcpy(commit->buffer.data() + commit->used, records_.data(), records_.size());
+  commit->used += records_.size();
+  commit->record_count = std::exchange(record_count_, 0);
+  records_.clear();
+  for (const Selection& selection : selected) {
+    Group& group = *selection.group;
+    if (selection.direct) {
+      if (!take_direct(*commit, group, selection.count)) return false;
+    } else {
+      take_journaled(*commit, group, selection.count);
+    }
+    commit->parts.back().group = selection.group;
+    group.touched = !group.gathered.empty();
+  }
+  std::erase_if(touched_, [](const GroupRef& group) { return !group->touched; });
+  commit->empty = commit->record_count == 0;
+  want_empty_ = false;
+  submit(commit);
+  return true;
+}
+
+void Committer::take_journaled(Commit& commit, Group& group, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const GatheredEntry& entry = group.gathered.front();
+    const auto at = static_cast<std::uint32_t>(commit.used + k_journal_record_header_size);
+    commit.add_entry(group.id, entry);
+    const auto header = std::span(entry.header);
+    group.tail.push_back({Slice{commit.buffer, at, padded_size(entry.size())}, entry.size(),
+                          Offset{load_be<std::int64_t>(header.data() + 48)}, entry.end.next_offset,
+                          entry.max_timestamp, entry.reserved});
+    commit.appended.push_back(entry.at);
+    gathered_bytes_ -= entry.size();
+    if (i + 1 == count) commit.parts.push_back({{}, entry.end, 0, nullptr});
+    group.gathered.pop_front();
+  }
+}
+
+bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
+  const std::size_t unplaced = group.tail_end() - group.place_next;
+  std::vector<Piece> pieces = pieces_of_tail(group, group.tail_end() - 1, ~std::uint64_t{0});
+  for (std::size_t i = 0; i < count; ++i) {
+    const GatheredEntry& entry = group.gathered[i];
+    if (entry.type != EntryType::batch) commit.add_entry(group.id, entry);
+    pieces.push_back({entry.header,
+                      entry.payload.length == 0 ? std::span<const std::byte>{} : entry.payload.bytes(),
+                      entry.in_place ? entry.payload.buffer : Buffer{},
+                      Offset{load_be<std::int64_t>(entry.header.data() + 48)}, entry.end, entry.max_timestamp,
+                      entry.reserved});
+  }
+  auto placed = place(context_, group, pieces);
+  if (!placed) {
+    context_.fail(Error{placed.error().code, "no memory for an extent: " + placed.error().message});
+    return false;
+  }
+  for (const ExtentRecord& extent : group.undescribed) commit.add({group.id, extent});
+  group.undescribed.clear();
+  for (const ExtentRecord& extent : placed->extents) {
+    commit.add({group.id, extent});
+    context_.counters.direct_bytes += extent.length;
+  }
+  context_.counters.direct_extents += placed->extents.size();
+  context_.counters.direct_bytes_copied += placed->copied;
+  for (std::size_t i = 0; i < count; ++i) {
+    const GatheredEntry& entry = group.gathered.front();
+    group.tail.push_back({placed->bytes[unplaced + i], entry.size(), pieces[unplaced + i].base_offset,
+                          entry.end.next_offset, entry.max_timestamp, 0});
+    commit.appended.push_back(entry.at);
+    gathered_bytes_ -= entry.size();
+    if (i + 1 == count) {
+      commit.parts.push_back({{}, entry.end, group.moves_started, std::move(placed->outstanding)});
+    }
+    group.gathered.pop_front();
+  }
+  if (!group.gathered.empty()) give_spare(group, group.place_next, group.gathered.front().reserved);
+  commit.memory += placed->memory;
+  std::move(placed->writes.begin(), placed->writes.end(), std::back_inserter(commit.extents));
+  return true;
+}
+
+void Committer::submit(const std::shared_ptr<Commit>& commit) {
+  const std::uint64_t size = to_block(commit->used);
+  std::memset(commit->buffer.data() + commit->used, 0, size - commit->used);
+  const CommitPlace place = journal_.place(size);
+  CommitHeader header;
+  header.start_id = start_id_;
+  header.sequence = place.sequence;
+  header.position = place.position;
+  header.complete_through = complete_through_;
+  header.body_length = static_cast<std::uint32_t>(commit->used - k_commit_header_size);
+  header.body_checksum = xxh3(commit->buffer.bytes().subspan(k_commit_header_size, header.body_length));
+  header.record_count = commit->record_count;
+  header.journal = journal_number_;
+  encode_commit_header(header, commit->buffer.bytes().first(k_commit_header_size));
+
+  commit->sequence = place.sequence;
+  commit->sealed = context_.reactor.now();
+  for (const MonotonicTime at : commit->appended) context_.latencies.queue.record(commit->sealed - at);
+  Reactor& reactor = context_.reactor;
+  // If power fails from here on, recovery finds this commit whole or cuts it: nobody has been answered for it
+  // yet.
+  commit->writes.push_back(reactor.write(
+      place.file, Slice{commit->buffer, 0, static_cast<std::uint32_t>(size)}, place.offset, Sync::data));
+  for (ExtentWrite& write : commit->extents) {
+    commit->writes.push_back(
+        reactor.write(write.segment->file, std::move(write.slices), write.position, Sync::data));
+  }
+  ++context_.counters.commits;
+  context_.counters.commit_bytes += size;
+  in_flight_.push_back(commit);
+  gate_.spawn(finish(commit));
+}
+
+Task<void> Committer::finish(std::shared_ptr<Commit> commit) {
+  for (auto& write : commit->writes) {
+    auto written = co_await std::move(write);
+    if (!written) {
+      context_.fail(std::move(written).error());
+      co_return;
+    }
+  }
+  for (const Commit::Part& part : commit->parts) {
+    while (part.group->moves_finished < part.moves && !context_.failure) co_await part.group->moved.wait();
+  }
+  if (context_.failure) co_return;
+  context_.latencies.write.record(context_.reactor.now() - commit->sealed);
+  commit->done = true;
+  while (!in_flight_.empty() && in_flight_.front()->done) {
+    const auto first = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    complete(*first);
+  }
+  completed_.wake_all();
+  work_.wake_one();
+  idle_.wake_all();
+}
+
+void Committer::complete(Commit& commit) {
+  complete_through_ = commit.sequence;
+  last_was_empty_ = commit.empty;
+  last_completion_ = context_.reactor.now();
+  for (const MonotonicTime at : commit.appended) context_.latencies.append.record(last_completion_ - at);
+  std::vector<EntryCache::Run> runs;
+  for (Commit::Part& part : commit.parts) {
+    Group& group = *part.group;
+    group.durable = part.end;
+    if (part.extent) {
+      part.extent->done = true;
+      advance_placed(group);
+    }
+    while (!group.durable_waiting.empty() && group.durable_waiting.front() <= group.durable.last_index) {
+      group.durable_waiting.pop_front();
+      group.durable_changed.wake_one();
+    }
+    group.readable.wake_all();
+    runs.push_back({part.group, part.end.last_index});
+    mover_.offer(part.group);
+  }
+  if (!runs.empty()) cache_.add(commit.memory + commit.buffer.capacity(), std::move(runs));
+  mover_.progress().wake_all();
+  mover_.make_room_in_cache();
+}
+
+}  // namespace millrace

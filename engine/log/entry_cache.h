@@ -1,0 +1,39 @@
+// EntryCache: keeps recent entries in memory within a cap, oldest out first.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "engine/log/log_context.h"
+
+namespace millrace {
+
+class EntryCache {
+ public:
+  explicit EntryCache(LogContext& context) : context_(context) {}
+
+  // A commit's entries of one group, up to `last`.
+  struct Run {
+    GroupRef group;
+    Index last{0};
+  };
+  // `bytes`: memory that the runs' entries hold.
+  void add(std::uint64_t bytes, std::vector<Run> runs);
+  // Lets the oldest go while there is more than the cap. Entries without a place in a segment cannot go: the
+  // groups that hold up the oldest are returned, for the mover.
+  [[nodiscard]] std::vector<GroupRef> evict();
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  struct Block {
+    std::uint64_t bytes = 0;
+    std::vector<Run> runs;
+  };
+  LogContext& context_;
+  std::deque<Block> blocks_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace millrace

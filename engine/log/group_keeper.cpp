@@ -1,0 +1,166 @@
+#include "engine/log/group_keeper.h"
+
+#include <algorithm>
+
+#include "engine/base/entry_header.h"
+#include "engine/log/segment_maker.h"
+#include "engine/log/segment_scan.h"
+
+namespace millrace {
+
+void GroupKeeper::adopt(const RecoveredGroup& recovered) {
+  auto group = std::make_shared<Group>(context_.reactor, recovered.id);
+  group->term = recovered.term;
+  group->voted_for = recovered.voted_for;
+  group->start = recovered.start;
+  group->recovered = group->placed = group->durable = group->end = recovered.end;
+  group->placed_at = recovered.segment;
+  group->checkpointed_segment = recovered.segment.segment;
+  group->place_next = group->tail_first = next(recovered.end.last_index);
+  for (const Index first : recovered.segments) {
+    auto segment = std::make_shared<Segment>();
+    segment->header.first_index = first;
+    group->segments.push_back(std::move(segment));
+  }
+  if (!group->segments.empty()) {
+    Segment& last = *group->segments.back();
+    last.end = recovered.segment.position;
+    last.allocated = last.end;
+    last.writable = recovered.segment.open;
+  }
+  context_.groups.emplace(recovered.id, std::move(group));
+}
+
+Task<Result<void>> GroupKeeper::make_folder(GroupId id) {
+  auto made = co_await context_.reactor.create_folder(context_.folder.group_folder(id));
+  // A folder without a journaled group is what a crash in the middle of create() leaves.
+  if (!made && made.error().code != ErrorCode::already_exists) co_return made;
+  co_return co_await context_.reactor.sync_folder(context_.folder.groups_folder());
+}
+
+Task<Result<void>> GroupKeeper::create(GroupId id, LogSettings settings) {
+  if (context_.failure) co_return fail(*context_.failure);
+  if (context_.stopping) co_return fail(ErrorCode::shutting_down, "the log is stopping");
+  if (context_.groups.contains(id)) co_return fail(ErrorCode::already_exists, "group {} exists", id.value());
+  auto group = std::make_shared<Group>(context_.reactor, id);
+  group->settings = settings;
+  context_.groups.emplace(id, group);
+  auto made = co_await make_folder(id);
+  if (made) made = co_await make_segment(context_, group, SpaceFor::clients);
+  if (made) {
+    const SegmentEnd at{group->segments.back()->first_index(), k_block_size, true};
+    group->placed_at = at;
+    group->checkpointed_segment = at.segment;
+    GroupStateRecord state;
+    state.segment = {at.segment, at.position, false};
+    made = co_await committer_.wait_complete(committer_.add_records({{id, state}}));
+  }
+  if (!made) {
+    group->removed = true;
+    context_.groups.erase(id);
+    (void)co_await context_.reactor.remove_folder(context_.folder.group_folder(id));
+  }
+  co_return made;
+}
+
+Task<Result<void>> GroupKeeper::settle(GroupRef group) {
+  // The mover may be asked for a last time by a commit that completes now; move() returns when nothing is
+  // left to place.
+  while (group->durable != group->end && !context_.failure) co_await committer_.progress().wait();
+  CO_TRY_VOID(co_await mover_.move(group));
+  while (group->move_queued && !context_.failure) co_await mover_.progress().wait();
+  if (context_.failure) co_return fail(*context_.failure);
+  co_return Result<void>{};
+}
+
+Task<Result<void>> GroupKeeper::remove_files(GroupId id) {
+  const std::string folder = context_.folder.group_folder(id);
+  CO_TRY(const std::vector<FolderEntry> entries, co_await context_.reactor.list(folder));
+  for (const FolderEntry& entry : entries)
+    CO_TRY_VOID(co_await context_.reactor.remove_file(folder + "/" + entry.name));
+  CO_TRY_VOID(co_await context_.reactor.remove_folder(folder));
+  co_return co_await context_.reactor.sync_folder(context_.folder.groups_folder());
+}
+
+Task<Result<void>> GroupKeeper::remove(GroupId id) {
+  CO_TRY(GroupRef group, context_.find(id));
+  group->removed = true;
+  co_await group->admission.lock();
+  auto settled = co_await settle(group);
+  if (settled) {
+    // Durable before the first file goes: from here on no restart looks for them.
+    settled = co_await committer_.wait_complete(committer_.add_records({{id, GroupRemovedRecord{}}}));
+  }
+  group->wake_everybody();
+  group->admission.unlock();
+  if (!settled) co_return settled;
+  reader_.cold().forget(id);
+  context_.unplaced_bytes -= std::exchange(group->unplaced_bytes, 0);
+  context_.space.wake_all();
+  context_.groups.erase(id);
+  co_return co_await remove_files(id);
+}
+
+// Where the entries after `last` begin in the segments: everything has been placed before.
+Task<Result<CutRecord>> GroupKeeper::find_cut(GroupRef group, Index last) {
+  const auto after = std::upper_bound(group->segments.begin(), group->segments.end(), last,
+                                      [](Index i, const SegmentRef& s) { return i < s->first_index(); });
+  // Cut before the first entry of the first segment: that one is emptied.
+  const SegmentRef segment = after == group->segments.begin() ? *after : *std::prev(after);
+  CO_TRY_VOID(co_await reader_.cold().prepare(group, segment));
+  CutRecord cut;
+  CO_TRY(const ScanEnd found, co_await find_end(context_.reactor, segment->file, segment->header, last));
+  cut.end = found.end;
+  cut.segment = {segment->first_index(), found.position, false};
+  co_return cut;
+}
+
+Task<Result<void>> GroupKeeper::truncate(GroupRef group, Index last) {
+  if (last + 1 < group->start.index || last > group->end.last_index) {
+    co_return fail(ErrorCode::offset_out_of_range, "cannot cut after index {}: the log is [{}, {}]",
+                   last.value(), group->start.index.value(), group->end.last_index.value());
+  }
+  co_await group->admission.lock();
+  auto done = co_await settle(group);
+  CutRecord cut;
+  if (done && last != group->end.last_index) {
+    auto found = co_await find_cut(group, last);
+    if (found) {
+      cut = *found;
+      done = co_await committer_.wait_complete(committer_.add_records({{group->id, cut}}));
+    } else {
+      done = fail(std::move(found).error());
+    }
+  }
+  if (!done || last == group->end.last_index) {
+    group->admission.unlock();
+    co_return done;
+  }
+  reader_.cold().forget(group->id);
+  while (!group->tail.empty() && group->tail_end() > next(last)) group->tail.pop_back();
+  group->tail_first = std::min(group->tail_first, next(last));
+  group->placed = group->durable = group->end = cut.end;
+  group->placed_at = cut.segment;
+  group->recovered = std::min(group->recovered, cut.end);
+  group->place_next = next(last);
+  group->undescribed.clear();
+  // Newest first, so that what is left is a log without a hole whenever power fails.
+  while (!group->segments.empty() && group->segments.back()->first_index() > cut.segment.segment && done) {
+    done = co_await context_.reactor.remove_file(
+        context_.folder.segment(group->id, group->segments.back()->first_index()));
+    group->segments.pop_back();
+  }
+  if (done) done = co_await context_.reactor.sync_folder(context_.folder.group_folder(group->id));
+  if (done) {
+    Segment& segment = *group->segments.back();
+    segment.end = cut.segment.position;
+    segment.reserved = 0;
+    segment.writable = false;
+    segment.sealed_at = {};
+    std::erase_if(segment.index, [&](const SparseIndexItem& item) { return item.position >= segment.end; });
+  }
+  group->admission.unlock();
+  co_return done;
+}
+
+}  // namespace millrace

@@ -1,0 +1,35 @@
+// GroupKeeper: groups come, go, and lose a suffix.
+#pragma once
+
+#include "engine/log/committer.h"
+#include "engine/log/log_context.h"
+#include "engine/log/log_reader.h"
+#include "engine/log/mover.h"
+
+namespace millrace {
+
+class GroupKeeper {
+ public:
+  GroupKeeper(LogContext& context, Committer& committer, Mover& mover, LogReader& reader)
+      : context_(context), committer_(committer), mover_(mover), reader_(reader) {}
+
+  // Takes over what recovery found.
+  void adopt(const RecoveredGroup& recovered);
+  // See ShardLog.
+  Task<Result<void>> create(GroupId id, LogSettings settings);
+  Task<Result<void>> remove(GroupId id);
+  Task<Result<void>> truncate(GroupRef group, Index last);
+
+ private:
+  // Returns when nothing of the group is gathered, in a commit or with the mover.
+  Task<Result<void>> settle(GroupRef group);
+  Task<Result<CutRecord>> find_cut(GroupRef group, Index last);
+  Task<Result<void>> make_folder(GroupId id);
+  Task<Result<void>> remove_files(GroupId id);
+  LogContext& context_;
+  Committer& committer_;
+  Mover& mover_;
+  LogReader& reader_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,44 @@
+// LogContext: what the parts of one shard's log share.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/log/data_folder.h"
+#include "engine/log/group.h"
+#include "engine/log/shard_log.h"
+#include "engine/reactor/reactor.h"
+#include "engine/reactor/wait.h"
+
+namespace millrace {
+
+struct LogContext {
+  LogContext(Reactor& r, DataFolder f, ClusterId c, NodeId n, ShardLogOptions o)
+      : reactor(r), folder(std::move(f)), cluster(c), node(n), options(o), failed(r), space(r) {}
+
+  Reactor& reactor;
+  DataFolder folder;
+  ClusterId cluster;
+  NodeId node;
+  ShardLogOptions options;
+  LogCounters counters;
+  LogLatencies latencies;
+  std::unordered_map<GroupId, GroupRef> groups;
+
+  bool stopping = false;         // appends are refused
+  std::optional<Error> failure;  // nothing is known of the disk any more: nothing is acknowledged
+  WaitQueue failed;
+  std::uint64_t unplaced_bytes = 0;         // of all groups: pinned in memory until they have a place
+  WaitQueue space;                          // unplaced_bytes has fallen
+  std::vector<WaitQueue*> wake_on_failure;  // of parts that wait for something a failed log never does
+
+  // After this no append, trim or checkpoint succeeds; everybody who waits is woken to see it.
+  void fail(Error error);
+  // The group, or not_found.
+  [[nodiscard]] Result<GroupRef> find(GroupId id) const;
+};
+
+}  // namespace millrace

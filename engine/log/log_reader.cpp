@@ -1,0 +1,174 @@
+#include "engine/log/log_reader.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/base/endian.h"
+#include "engine/base/entry_header.h"
+#include "engine/base/record_reader.h"
+#include "engine/reactor/wait_until.h"
+
+namespace millrace {
+namespace {
+
+// The first entry of the tail that ends beyond `from`.
+std::deque<TailEntry>::const_iterator first_beyond(const Group& group, Offset from) {
+  return std::partition_point(group.tail.begin(), group.tail.end(),
+                              [&](const TailEntry& entry) { return entry.next_offset <= from; });
+}
+
+bool in_memory(const Group& group, Offset from) {
+  return !group.tail.empty() && group.tail.front().base_offset <= from;
+}
+
+// Puts `slices` together in one buffer: many small pieces are cheaper to copy once than to hand on one by
+// one.
+Result<Slice> together(Reactor& reactor, const std::vector<Slice>& slices, std::uint64_t bytes) {
+  TRY(Buffer buffer, reactor.buffers().acquire(bytes));
+  std::uint32_t at = 0;
+  for (const Slice& slice : slices) {
+    std::memcpy(buffer.data() + at, slice.bytes().data(), slice.length);
+    at += slice.length;
+  }
+  return Slice{buffer, 0, at};
+}
+
+// The first record of the batch with a timestamp of at least `timestamp`. A compressed batch is not opened:
+// its first record stands for it.
+std::optional<ShardLog::OffsetAt> search_batch(std::span<const std::byte> entry, std::int64_t timestamp) {
+  const auto bytes = entry.subspan(k_batch_offset_in_entry);
+  const BatchHeader batch = decode_batch_header(bytes.first<k_batch_header_size>());
+  if (batch.max_timestamp < timestamp) return std::nullopt;
+  if (batch.codec() != Codec::none) return ShardLog::OffsetAt{batch.base_offset, batch.base_timestamp};
+  RecordReader reader(batch, bytes.subspan(k_batch_header_size, batch.size() - k_batch_header_size));
+  RecordView record;
+  while (true) {
+    auto more = reader.next(record);
+    if (!more || !*more) return std::nullopt;
+    if (record.timestamp >= timestamp) return ShardLog::OffsetAt{record.offset, record.timestamp};
+  }
+}
+
+}  // namespace
+
+LogView view_of(const Group& group) {
+  LogView view{group.start,          group.end,
+               group.durable,        group.term,
+               group.unplaced_bytes, static_cast<std::uint32_t>(group.segments.size())};
+  for (const SegmentRef& segment : group.segments) view.bytes += segment->end;
+  return view;
+}
+
+Result<ReadResult> LogReader::read_memory(const Group& group, Offset from, std::uint64_t max_bytes) {
+  ReadResult result;
+  result.next_offset = from;
+  auto entry = first_beyond(group, from);
+  const auto end =
+      group.tail.begin() + static_cast<std::ptrdiff_t>(next(group.durable.last_index) - group.tail_first);
+  for (; entry < end && (result.bytes == 0 || result.bytes + entry->bytes.length <= max_bytes); ++entry) {
+    result.bytes += entry->bytes.length;
+    result.next_offset = entry->next_offset;
+    const bool adjoins = !result.entries.empty() &&
+                         result.entries.back().buffer.data() == entry->bytes.buffer.data() &&
+                         result.entries.back().offset + result.entries.back().length == entry->bytes.offset;
+    if (adjoins) {
+      result.entries.back().length += entry->bytes.length;
+    } else {
+      result.entries.push_back(entry->bytes);
+    }
+  }
+  if (result.entries.size() > k_slices_max - 2) {
+    TRY(Slice slice, together(context_.reactor, result.entries, result.bytes));
+    result.entries.assign(1, std::move(slice));
+  }
+  ++context_.counters.reads_memory;
+  context_.counters.read_bytes_memory += result.bytes;
+  return result;
+}
+
+Task<Result<ReadResult>> LogReader::read(GroupRef group, Offset from, std::uint64_t max_bytes) {
+  if (from < group->start.offset || from > group->durable.next_offset) {
+    co_return fail(ErrorCode::offset_out_of_range, "offset {} is outside of [{}, {}]", from.value(),
+                   group->start.offset.value(), group->durable.next_offset.value());
+  }
+  ReadResult result;
+  result.next_offset = from;
+  if (from < group->durable.next_offset) {
+    auto found = in_memory(*group, from) ? read_memory(*group, from, max_bytes)
+                                         : co_await cold_.read(group, from, max_bytes);
+    if (!found) co_return found;
+    result = *std::move(found);
+  }
+  if (group->removed) co_return fail(ErrorCode::not_found, "group {} was deleted", group->id.value());
+  result.view = view_of(*group);
+  co_return result;
+}
+
+Task<void> LogReader::wait_readable(GroupRef group, Offset from, std::uint64_t min_bytes,
+                                    MonotonicTime deadline) {
+  while (!group->removed && !context_.failure && !context_.stopping && context_.reactor.now() < deadline) {
+    if (from < group->durable.next_offset) {
+      // What is no longer in memory is more than anybody asks for as a minimum.
+      if (!in_memory(*group, from)) co_return;
+      std::uint64_t bytes = 0;
+      const auto end = group->tail.begin() +
+                       static_cast<std::ptrdiff_t>(next(group->durable.last_index) - group->tail_first);
+      for (auto entry = first_beyond(*group, from); entry < end && bytes < min_bytes; ++entry)
+        bytes += entry->bytes.length;
+      if (bytes >= min_bytes) co_return;
+    }
+    if (deadline == k_never) {
+      co_await group->readable.wait();
+    } else {
+      co_await WaitUntil(context_.reactor, group->readable, deadline);
+    }
+  }
+}
+
+Task<Result<Index>> LogReader::index_of(GroupRef group, Offset offset) {
+  if (offset >= group->durable.next_offset) co_return next(group->durable.last_index);
+  if (in_memory(*group, offset)) {
+    co_return group->tail_first +
+        static_cast<std::uint64_t>(first_beyond(*group, offset) - group->tail.begin());
+  }
+  CO_TRY(const ReadResult found, co_await cold_.read(group, offset, 1));
+  if (found.entries.empty()) co_return group->tail_first;
+  CO_TRY(const EntryHeader header, decode_entry_header(found.entries.front().bytes()));
+  co_return header.index;
+}
+
+// Nothing before the offset it gives has such a timestamp.
+Task<Result<Offset>> LogReader::where_to_search(GroupRef group, std::int64_t timestamp) {
+  const std::vector<SegmentRef> segments = group->segments;
+  for (const SegmentRef& segment : segments) {
+    CO_TRY_VOID(co_await cold_.prepare(group, segment));
+    if (segment->max_timestamp < timestamp) continue;
+    for (const SparseIndexItem& item : segment->index) {
+      if (item.max_timestamp >= timestamp) co_return std::max(item.offset, group->start.offset);
+    }
+  }
+  co_return std::max(group->placed.next_offset, group->start.offset);
+}
+
+Task<Result<ShardLog::OffsetAt>> LogReader::offset_for_timestamp(GroupRef group, std::int64_t timestamp) {
+  CO_TRY(Offset from, co_await where_to_search(group, timestamp));
+  while (from < group->durable.next_offset) {
+    CO_TRY(const ReadResult found, co_await read(group, from, 1_MiB));
+    if (found.entries.empty()) break;
+    for (const Slice& slice : found.entries) {
+      std::span<const std::byte> rest = slice.bytes();
+      while (!rest.empty()) {
+        CO_TRY(const EntryHeader header, decode_entry_header(rest));
+        if (header.type == EntryType::batch) {
+          const auto at = search_batch(rest.first(entry_size(header.batch_length)), timestamp);
+          if (at && at->offset >= group->start.offset) co_return *at;
+        }
+        rest = rest.subspan(padded_entry_size(header.batch_length));
+      }
+    }
+    from = found.next_offset;
+  }
+  co_return ShardLog::OffsetAt{group->durable.next_offset, -1};
+}
+
+}  // namespace millrace

@@ -1,0 +1,32 @@
+// LogReader: what readers of a group's log get: from memory while it is there, else from the segments.
+#pragma once
+
+#include "engine/log/cold_reader.h"
+#include "engine/log/log_context.h"
+
+namespace millrace {
+
+class LogReader {
+ public:
+  explicit LogReader(LogContext& context) : context_(context), cold_(context) {}
+
+  // See ShardLog.
+  Task<Result<ReadResult>> read(GroupRef group, Offset from, std::uint64_t max_bytes);
+  Task<void> wait_readable(GroupRef group, Offset from, std::uint64_t min_bytes, MonotonicTime deadline);
+  Task<Result<ShardLog::OffsetAt>> offset_for_timestamp(GroupRef group, std::int64_t timestamp);
+
+  // The entry that holds the record at `offset`, or is the first after it; offset at most the durable end.
+  Task<Result<Index>> index_of(GroupRef group, Offset offset);
+
+  [[nodiscard]] ColdReader& cold() { return cold_; }
+
+ private:
+  Result<ReadResult> read_memory(const Group& group, Offset from, std::uint64_t max_bytes);
+  Task<Result<Offset>> where_to_search(GroupRef group, std::int64_t timestamp);
+  LogContext& context_;
+  ColdReader cold_;
+};
+
+[[nodiscard]] LogView view_of(const Group& group);
+
+}  // namespace millrace

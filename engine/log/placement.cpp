@@ -1,0 +1,177 @@
+#include "engine/log/placement.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/base/endian.h"
+
+namespace millrace {
+namespace {
+
+// Copied entries share extents up to this; it keeps staging within one buffer class.
+constexpr std::uint64_t k_extent_size_max = 4_MiB;
+
+std::uint64_t to_block(std::uint64_t size) {
+  return (size + k_block_size - 1) / k_block_size * k_block_size;
+}
+
+// How many pieces from `first` on go into one extent, and how many bytes they take.
+struct Run {
+  std::size_t count = 0;
+  std::uint64_t size = 0;
+};
+
+Run next_run(const Group& group, std::span<const Piece> pieces, std::size_t first) {
+  if (pieces[first].in_place) return {1, pieces[first].size()};
+  const Segment* segment = segment_of(group, pieces[first].end.last_index).get();
+  Run run;
+  for (std::size_t i = first; i < pieces.size() && !pieces[i].in_place; ++i) {
+    const std::uint64_t size = padded_size(pieces[i].size());
+    if (run.count != 0 && run.size + size > k_extent_size_max) break;
+    if (segment_of(group, pieces[i].end.last_index).get() != segment) break;
+    run.size += size;
+    ++run.count;
+  }
+  return run;
+}
+
+void zero(const Buffer& buffer, std::uint64_t from, std::uint64_t to) {
+  std::memset(buffer.data() + from, 0, to - from);
+}
+
+// Copies the run's entries one behind the other into `buffer`.
+void fill_extent(const Buffer& buffer, std::span<const Piece> run, Placement& placement) {
+  std::uint32_t at = 0;
+  for (const Piece& piece : run) {
+    const std::uint32_t padded = padded_size(piece.size());
+    std::memcpy(buffer.data() + at, piece.header.data(), piece.header.size());
+    if (!piece.payload.empty()) {
+      std::memcpy(buffer.data() + at + piece.header.size(), piece.payload.data(), piece.payload.size());
+    }
+    zero(buffer, at + piece.size(), at + padded);
+    if (piece.payload.size() >= k_direct_size_min) placement.copied += piece.payload.size();
+    placement.bytes.push_back(Slice{buffer, at, padded});
+    at += padded;
+  }
+}
+
+void add_write(Placement& placement, const SegmentRef& segment, std::uint64_t position, Slice slice) {
+  if (placement.writes.empty() || placement.writes.back().segment != segment ||
+      placement.writes.back().slices.full()) {
+    placement.writes.push_back({segment, position, {}});
+  }
+  placement.writes.back().slices.push(std::move(slice));
+}
+
+// What the entries before the extent leave it to continue.
+struct Before {
+  Offset offset;
+  std::uint64_t chain;
+};
+
+Before before(const Piece& first) {
+  return {first.base_offset, load_le<std::uint64_t>(first.header.data() + 16)};
+}
+
+void add_extent(Placement& placement, Group& group, std::span<const Piece> run, const Buffer& buffer,
+                std::uint64_t length) {
+  const SegmentRef& segment = segment_of(group, run.front().end.last_index);
+  const auto [offset, chain] = before(run.front());
+  std::int64_t max_timestamp = -1;
+  for (const Piece& piece : run) {
+    max_timestamp = std::max(max_timestamp, piece.max_timestamp);
+    segment->reserved -= piece.reserved;
+  }
+  placement.extents.push_back({segment->first_index(), segment->end, length, run.front().end.last_index,
+                               offset, chain, run.back().end});
+  add_to_index(*segment, {run.front().end.last_index, offset, segment->end, max_timestamp});
+  add_write(placement, segment, segment->end, Slice{buffer, 0, static_cast<std::uint32_t>(length)});
+  segment->end += length;
+  CHECK(segment->end <= segment->allocated, "segment {} of group {}: end {} beyond allocated {}",
+        segment->first_index().value(), group.id.value(), segment->end, segment->allocated);
+}
+
+}  // namespace
+
+const SegmentRef& segment_of(const Group& group, Index index) {
+  auto after = std::upper_bound(group.segments.begin(), group.segments.end(), index,
+                                [](Index i, const SegmentRef& s) { return i < s->first_index(); });
+  CHECK(after != group.segments.begin(), "group {} has no segment for index {}", group.id.value(),
+        index.value());
+  return *std::prev(after);
+}
+
+Result<Placement> place(LogContext& context, Group& group, std::span<const Piece> pieces) {
+  Placement placement;
+  // Memory first: after that nothing can fail half way.
+  std::vector<std::pair<Run, Buffer>> runs;
+  for (std::size_t i = 0; i < pieces.size(); i += runs.back().first.count) {
+    const Run run = next_run(group, pieces, i);
+    Buffer buffer = pieces[i].in_place;
+    if (!buffer) {
+      TRY(buffer, context.reactor.buffers().acquire(to_block(run.size)));
+    }
+    runs.emplace_back(run, std::move(buffer));
+  }
+  std::size_t first = 0;
+  for (const auto& [run, buffer] : runs) {
+    const auto part = pieces.subspan(first, run.count);
+    const std::uint64_t length = to_block(run.size);
+    if (part.front().in_place) {
+      std::memcpy(buffer.data(), part.front().header.data(), k_entry_header_size);
+      placement.bytes.push_back(Slice{buffer, 0, padded_size(part.front().size())});
+    } else {
+      fill_extent(buffer, part, placement);
+    }
+    zero(buffer, run.size, length);
+    placement.memory += buffer.capacity();
+    add_extent(placement, group, part, buffer, length);
+    first += run.count;
+  }
+  const ExtentRecord& last = placement.extents.back();
+  group.place_next = next(last.end.last_index);
+  placement.outstanding = std::make_shared<OutstandingExtent>(
+      OutstandingExtent{last.end, {last.segment, last.position + last.length, true}, false});
+  group.outstanding.push_back(placement.outstanding);
+  std::uint64_t bytes = 0;
+  for (const Piece& piece : pieces) bytes += piece.size();
+  group.unplaced_bytes -= bytes;
+  context.unplaced_bytes -= bytes;
+  context.space.wake_all();
+  return placement;
+}
+
+void give_spare(Group& group, Index index, std::uint64_t& reserved) {
+  const SegmentRef& segment = segment_of(group, index);
+  if (segment != segment_of(group, index - 1)) return;
+  segment->reserved += k_block_size;
+  reserved += k_block_size;
+}
+
+std::vector<Piece> pieces_of_tail(Group& group, Index last, std::uint64_t bytes_max) {
+  std::vector<Piece> pieces;
+  std::uint64_t bytes = 0;
+  for (Index i = group.place_next; i <= last && (pieces.empty() || bytes < bytes_max); i = next(i)) {
+    const TailEntry& entry = group.tail_entry(i);
+    const auto all = entry.bytes.bytes();
+    pieces.push_back({all.first(k_entry_header_size),
+                      all.subspan(k_entry_header_size, entry.size - k_entry_header_size),
+                      {},
+                      entry.base_offset,
+                      LogEnd{i, entry.next_offset, load_le<std::uint64_t>(all.data())},
+                      entry.max_timestamp,
+                      entry.reserved});
+    bytes += entry.size;
+  }
+  return pieces;
+}
+
+void advance_placed(Group& group) {
+  while (!group.outstanding.empty() && group.outstanding.front()->done) {
+    group.placed = group.outstanding.front()->end;
+    group.placed_at = group.outstanding.front()->at;
+    group.outstanding.pop_front();
+  }
+}
+
+}  // namespace millrace

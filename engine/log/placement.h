@@ -1,0 +1,61 @@
+// Placement: gives entries their place in a group's segments and builds the extents that are written there.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/log/journal_format.h"
+#include "engine/log/log_context.h"
+
+namespace millrace {
+
+// One entry to be placed. Either its bytes are copied into an extent with its neighbours, or it stands in a
+// buffer of its own (in_place) and is an extent as it is.
+struct Piece {
+  std::span<const std::byte> header;  // 64 bytes
+  std::span<const std::byte> payload;
+  Buffer in_place;
+  Offset base_offset{0};
+  LogEnd end;  // after the entry
+  std::int64_t max_timestamp = -1;
+  std::uint64_t reserved = 0;
+  [[nodiscard]] std::uint32_t size() const {
+    return static_cast<std::uint32_t>(header.size() + payload.size());
+  }
+};
+
+struct ExtentWrite {
+  SegmentRef segment;
+  std::uint64_t position = 0;
+  Slices slices;
+};
+
+struct Placement {
+  std::vector<ExtentWrite> writes;
+  std::vector<ExtentRecord> extents;
+  std::vector<Slice> bytes;                        // of each piece, padded: where it now stands in memory
+  std::uint64_t memory = 0;                        // held by them
+  std::uint64_t copied = 0;                        // bytes copied of entries of k_direct_size_min and more
+  std::shared_ptr<OutstandingExtent> outstanding;  // mark done, then advance_placed()
+};
+
+// Places `pieces`, which continue the group's placed entries, at the end of their segments; the space was
+// reserved when they were admitted. overloaded: no memory for the copy; nothing has changed then.
+[[nodiscard]] Result<Placement> place(LogContext& context, Group& group, std::span<const Piece> pieces);
+
+// Sets a block aside for the padding of the extent that begins with entry `index`, if that goes where the
+// last one went: the extent just placed has given back at least as much.
+void give_spare(Group& group, Index index, std::uint64_t& reserved);
+
+// The pieces of the group's tail from place_next up to `last`, at most about `bytes_max` of them.
+[[nodiscard]] std::vector<Piece> pieces_of_tail(Group& group, Index last, std::uint64_t bytes_max);
+
+// Moves `placed` over the outstanding extents that are done.
+void advance_placed(Group& group);
+
+// The segment that holds or will hold the entry.
+[[nodiscard]] const SegmentRef& segment_of(const Group& group, Index index);
+
+}  // namespace millrace

@@ -1,0 +1,137 @@
+#include "engine/log/retention.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/base/trim_payload.h"
+#include "engine/reactor/wait_until.h"
+
+namespace millrace {
+
+Task<void> Retention::stop() {
+  stopping_ = true;
+  wake_.wake_all();
+  co_await gate_.close();
+}
+
+Task<void> Retention::run() {
+  while (!stopping_ && !context_.failure) {
+    co_await WaitUntil(context_.reactor, wake_, context_.reactor.now() + context_.options.retention_interval);
+    if (!stopping_) co_await round();
+  }
+}
+
+Task<void> Retention::round() {
+  std::vector<GroupRef> groups;
+  for (const auto& [id, group] : context_.groups) groups.push_back(group);
+  for (const GroupRef& group : groups) {
+    if (stopping_ || context_.failure) co_return;
+    auto done = co_await look_after(group);
+    // A log that cannot be tidied now is still a good log; the next round tries again.
+    if (!done && done.error().code != ErrorCode::shutting_down) {
+      context_.reactor.log(LogLevel::warning,
+                           fmt::format("retention of group {}: {}", group->id.value(), done.error().message));
+    }
+  }
+}
+
+Task<Result<void>> Retention::look_after(GroupRef group) {
+  if (group->removed) co_return Result<void>{};
+  CO_TRY_VOID(co_await roll_aged(group));
+  CO_TRY_VOID(co_await seal_rolled(group));
+  CO_TRY_VOID(co_await apply_limits(group));
+  co_return co_await remove_before_start(group);
+}
+
+Task<Result<void>> Retention::roll_aged(GroupRef group) {
+  if (group->settings.segment_age.count() == 0 || group->segments.empty()) co_return Result<void>{};
+  const Segment& last = *group->segments.back();
+  const auto age = std::chrono::milliseconds(context_.reactor.wall_clock().milliseconds -
+                                             last.header.created_at.milliseconds);
+  if (!last.writable || last.end + last.reserved == k_block_size || age < group->settings.segment_age)
+    co_return Result<void>{};
+  co_await group->admission.lock();
+  auto made = co_await make_segment(context_, group, SpaceFor::clients);
+  group->admission.unlock();
+  co_return made;
+}
+
+Task<Result<void>> Retention::seal_rolled(GroupRef group) {
+  const std::vector<SegmentRef> segments = group->segments;
+  for (std::size_t i = 0; i + 1 < segments.size() && !group->removed; ++i) {
+    if (segments[i]->sealed_at.milliseconds != 0) continue;
+    if (group->placed.last_index < segments[i + 1]->first_index() - 1) break;
+    CO_TRY_VOID(co_await reader_.cold().prepare(group, segments[i]));
+    if (segments[i]->sealed_at.milliseconds != 0) continue;
+    CO_TRY(segments[i]->file,
+           co_await context_.reactor.open(context_.folder.segment(group->id, segments[i]->first_index()),
+                                          {.mode = OpenMode::read_write, .direct = true}));
+    CO_TRY_VOID(co_await seal_segment(context_, group, segments[i]));
+  }
+  co_return Result<void>{};
+}
+
+// The log may begin with the first segment whose predecessors are due: by size, all but the newest
+// retention_bytes; by age, what was sealed too long ago. The open segment stays.
+Task<Result<void>> Retention::apply_limits(GroupRef group) {
+  std::uint64_t bytes = 0;
+  for (const SegmentRef& segment : group->segments) bytes += segment->end;
+  const auto now = context_.reactor.wall_clock();
+  Offset keep_from = group->start.offset;
+  for (std::size_t i = 0; i + 1 < group->segments.size(); ++i) {
+    const Segment& segment = *group->segments[i];
+    if (segment.sealed_at.milliseconds == 0) break;
+    const auto age = std::chrono::milliseconds(now.milliseconds - segment.sealed_at.milliseconds);
+    const bool too_much = group->settings.retention_bytes != 0 && bytes > group->settings.retention_bytes;
+    const bool too_old = group->settings.retention_age.count() != 0 && age > group->settings.retention_age;
+    if (!too_much && !too_old) break;
+    bytes -= segment.end;
+    CO_TRY_VOID(co_await reader_.cold().prepare(group, group->segments[i + 1]));
+    keep_from = group->segments[i + 1]->first_offset();
+  }
+  if (keep_from <= group->start.offset) co_return Result<void>{};
+  CO_TRY_VOID(co_await trim(group, keep_from));
+  co_return Result<void>{};
+}
+
+Task<Result<LogStart>> Retention::trim(GroupRef group, Offset offset) {
+  if (offset > group->durable.next_offset) {
+    co_return fail(ErrorCode::offset_out_of_range, "cannot trim to offset {}: the log ends at {}",
+                   offset.value(), group->durable.next_offset.value());
+  }
+  if (offset <= group->start.offset) co_return group->start;
+  CO_TRY(const Index index, co_await reader_.index_of(group, offset));
+  const auto bytes = encode(TrimPayload{index, offset});
+  CO_TRY(Buffer buffer, context_.reactor.buffers().acquire(bytes.size()));
+  std::memcpy(buffer.data(), bytes.data(), bytes.size());
+  NewEntry entry{EntryType::trim, Slice{buffer, 0, static_cast<std::uint32_t>(bytes.size())}, false, 0, -1};
+  CO_TRY_VOID(co_await appender_.append(group, std::move(entry), AckLevel::durable, k_never, SpaceFor::own));
+  // Another trim may have gone further meanwhile; the start never goes back.
+  if (group->start.offset < offset) group->start = {index, offset};
+  wake_.wake_all();
+  co_return group->start;
+}
+
+Task<Result<void>> Retention::remove_before_start(GroupRef group) {
+  const auto due = [&] {
+    return group->segments.size() > 1 && group->segments[1]->first_index() <= group->start.index;
+  };
+  // A restart looks for the file that the last checkpoint names, so that one stays until a later checkpoint
+  // names another.
+  const auto free = [&] { return group->segments[1]->first_index() <= group->checkpointed_segment; };
+  if (due() && !free()) CO_TRY_VOID(co_await checkpointer_.checkpoint(false));
+  bool removed = false;
+  while (due() && free() && !group->removed) {
+    const SegmentRef segment = group->segments.front();
+    group->segments.erase(group->segments.begin());
+    // Readers that hold the segment go on reading it: the file lives until its last descriptor is closed.
+    CO_TRY_VOID(
+        co_await context_.reactor.remove_file(context_.folder.segment(group->id, segment->first_index())));
+    ++context_.counters.segments_removed;
+    removed = true;
+  }
+  if (removed) CO_TRY_VOID(co_await context_.reactor.sync_folder(context_.folder.group_folder(group->id)));
+  co_return Result<void>{};
+}
+
+}  // namespace millrace

@@ -1,0 +1,147 @@
+#include "engine/log/segment_maker.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/log/placement.h"
+
+namespace millrace {
+namespace {
+
+// Space grows by doubling between these: a quiet group holds little, a busy one rarely waits for the file
+// system.
+constexpr std::uint64_t k_step_min = 128_KiB;
+constexpr std::uint64_t k_step_max = 64_MiB;
+
+std::uint64_t to_block(std::uint64_t size) {
+  return (size + k_block_size - 1) / k_block_size * k_block_size;
+}
+
+// The ballast is given up first: the log's own few bytes then find room.
+Task<Result<void>> allocate(LogContext& context, File file, std::uint64_t position, std::uint64_t length,
+                            SpaceFor who) {
+  auto allocated = co_await context.reactor.allocate(file, position, length);
+  if (allocated || allocated.error().code != ErrorCode::disk_full || who == SpaceFor::clients)
+    co_return allocated;
+  auto removed = co_await context.reactor.remove_file(context.folder.ballast());
+  if (!removed) co_return allocated;
+  context.reactor.log(LogLevel::warning, "disk full: gave up the ballast file " + context.folder.ballast());
+  co_return co_await context.reactor.allocate(file, position, length);
+}
+
+Task<Result<File>> write_new(LogContext& context, const Group& group, const SegmentHeader& header,
+                             std::uint64_t size, SpaceFor who) {
+  Reactor& reactor = context.reactor;
+  const std::string path = context.folder.segment_in_making(group.id, header.first_index);
+  auto file = co_await reactor.open(path, {.mode = OpenMode::create, .direct = true});
+  if (!file && file.error().code == ErrorCode::already_exists) {
+    CO_TRY_VOID(co_await reactor.remove_file(path));
+    file = co_await reactor.open(path, {.mode = OpenMode::create, .direct = true});
+  }
+  if (!file) co_return file;
+  CO_TRY_VOID(co_await allocate(context, *file, 0, size, who));
+  CO_TRY(Buffer block, reactor.buffers().acquire(k_block_size));
+  encode_segment_header(header, block.bytes().first(k_block_size));
+  CO_TRY_VOID(co_await reactor.write(*file, Slice{block, 0, k_block_size}, 0, Sync::data));
+  // If power fails before the rename is durable, the file is a leftover that the next start removes.
+  CO_TRY_VOID(co_await reactor.rename(path, context.folder.segment(group.id, header.first_index)));
+  CO_TRY_VOID(co_await reactor.sync_folder(context.folder.group_folder(group.id)));
+  co_return file;
+}
+
+}  // namespace
+
+Task<Result<void>> make_segment(LogContext& context, GroupRef group, SpaceFor who) {
+  auto segment = std::make_shared<Segment>();
+  segment->header = {context.cluster,        group->id,        next(group->end.last_index),
+                     group->end.next_offset, group->end.chain, context.reactor.wall_clock()};
+  segment->allocated = std::min(k_step_min, to_block(group->settings.segment_size) + k_block_size);
+  auto file = co_await write_new(context, *group, segment->header, segment->allocated, who);
+  if (!file) {
+    (void)co_await context.reactor.remove_file(
+        context.folder.segment_in_making(group->id, segment->first_index()));
+    co_return fail(std::move(file).error());
+  }
+  segment->file = *std::move(file);
+  segment->end = k_block_size;
+  segment->writable = true;
+  segment->indexed = true;
+  if (!group->segments.empty()) group->segments.back()->writable = false;
+  // A closed segment without an entry has just been replaced.
+  if (!group->segments.empty() && group->segments.back()->first_index() == segment->first_index())
+    group->segments.pop_back();
+  group->segments.push_back(std::move(segment));
+  ++context.counters.segments_created;
+  co_return Result<void>{};
+}
+
+bool has_room(const Group& group, std::uint64_t need) {
+  if (group.segments.empty() || !group.segments.back()->writable || !group.segments.back()->file)
+    return false;
+  const Segment& segment = *group.segments.back();
+  const std::uint64_t wanted = segment.end + segment.reserved + need;
+  const bool empty = segment.end + segment.reserved == k_block_size;
+  return wanted <= segment.allocated && (empty || wanted <= group.settings.segment_size);
+}
+
+Task<Result<void>> make_room(LogContext& context, GroupRef group, std::uint64_t need, SpaceFor who) {
+  while (!has_room(*group, need)) {
+    const bool open = !group->segments.empty() && group->segments.back()->writable;
+    if (open && !group->segments.back()->file) {
+      const SegmentRef segment = group->segments.back();
+      CO_TRY(segment->file,
+             co_await context.reactor.open(context.folder.segment(group->id, segment->first_index()),
+                                           {.mode = OpenMode::read_write, .direct = true}));
+      continue;
+    }
+    const std::uint64_t taken = open ? group->segments.back()->end + group->segments.back()->reserved : 0;
+    if (!open || (taken != k_block_size && taken + need > group->settings.segment_size)) {
+      CO_TRY_VOID(co_await make_segment(context, group, who));
+      continue;
+    }
+    const SegmentRef keep = group->segments.back();
+    const std::uint64_t step = std::max(std::clamp(keep->allocated, k_step_min, k_step_max), to_block(need));
+    const std::uint64_t wanted = std::min(
+        keep->allocated + step, std::max(to_block(taken + need), to_block(group->settings.segment_size)));
+    auto grown = co_await allocate(context, keep->file, keep->allocated, wanted - keep->allocated, who);
+    if (!grown && wanted > to_block(taken + need)) {
+      // Not a whole step: then just what this entry needs.
+      const std::uint64_t least = to_block(taken + need);
+      CO_TRY_VOID(co_await allocate(context, keep->file, keep->allocated, least - keep->allocated, who));
+      keep->allocated = least;
+      continue;
+    }
+    if (!grown) co_return grown;
+    keep->allocated = wanted;
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> seal_segment(LogContext& context, GroupRef group, SegmentRef segment) {
+  const auto after = std::upper_bound(group->segments.begin(), group->segments.end(), segment->first_index(),
+                                      [](Index i, const SegmentRef& s) { return i < s->first_index(); });
+  CHECK(after != group->segments.end(), "the open segment of group {} cannot be sealed", group->id.value());
+  SegmentFooter footer;
+  footer.index = segment->index;
+  footer.end = {(*after)->first_index() - 1, (*after)->first_offset(), (*after)->header.chain_before};
+  // After a cut, entries that are gone may stand in the rest of the last block; `end` tells readers to stop
+  // before them.
+  footer.end_position = to_block(segment->end);
+  footer.max_timestamp = segment->max_timestamp;
+  footer.sealed_at = context.reactor.wall_clock();
+  const std::uint64_t size = footer_size(footer);
+  CO_TRY(Buffer buffer, context.reactor.buffers().acquire(size));
+  std::memset(buffer.data(), 0, size);
+  encode_footer(footer, buffer.bytes().first(size));
+  // A footer is derived: if power fails in here, the next reader makes it again from the extents.
+  CO_TRY_VOID(co_await context.reactor.resize(segment->file, footer.end_position + size));
+  CO_TRY_VOID(co_await context.reactor.write(
+      segment->file, Slice{buffer, 0, static_cast<std::uint32_t>(size)}, footer.end_position, Sync::data));
+  segment->sealed_at = footer.sealed_at;
+  segment->end = footer.end_position;
+  segment->allocated = segment->end + size;
+  ++context.counters.segments_sealed;
+  co_return Result<void>{};
+}
+
+}  // namespace millrace

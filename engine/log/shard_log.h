@@ -1,0 +1,172 @@
+// ShardLog: the logs of all groups of one shard, over one journal.
+//
+//   append -> (admission) -> in memory, index and offset assigned -> in a commit -> durable -> in a segment
+//   -> sealed -> trimmed
+//                                   |                                  |
+//                       acknowledgement `leader`          acknowledgement `durable`; readers may see it
+//
+// The promise: an entry that append() called durable is there after any crash, same bytes, same place, unless
+// trimmed; and no reader ever sees an entry that a crash could still take away. DESIGN.md sections 4 and 5
+// say how; docs/architecture.md follows one append.
+//
+// All of it belongs to one reactor's thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/buffer.h"
+#include "engine/base/error.h"
+#include "engine/base/histogram.h"
+#include "engine/base/ids.h"
+#include "engine/base/limits.h"
+#include "engine/base/time.h"
+#include "engine/log/data_folder.h"
+#include "engine/log/open_node.h"
+#include "engine/log/positions.h"
+#include "engine/reactor/reactor.h"
+#include "engine/reactor/task.h"
+
+namespace millrace {
+
+// What an append waits for before it answers.
+enum class AckLevel : std::uint8_t { none = 0, leader = 1, durable = 2 };
+
+// Settings of one group's log; 0 means without limit.
+struct LogSettings {
+  std::uint64_t segment_size = k_segment_size_default;
+  Duration segment_age{0};            // seal an open segment that is older
+  std::uint64_t retention_bytes = 0;  // of sealed and open segments together
+  Duration retention_age{0};          // since sealing, by the server's clock
+  friend bool operator==(const LogSettings&, const LogSettings&) = default;
+};
+
+struct ShardLogOptions {
+  std::uint64_t cache_bytes = 64_MiB;          // recent entries kept in memory for readers
+  std::uint64_t unplaced_bytes_max = 128_MiB;  // entries not yet in a segment; appends wait beyond
+  Duration retention_interval = std::chrono::seconds(10);
+};
+
+struct Appended {
+  Index index{0};
+  Offset base_offset{0};
+  Term term{0};
+  AckLevel level = AckLevel::leader;  // reached when the call returned
+};
+
+// The state of a group's log, all at one moment.
+struct LogView {
+  LogStart start;
+  LogEnd end;      // assigned
+  LogEnd durable;  // readers see up to here
+  Term term{0};
+  std::uint64_t bytes = 0;  // in segments and waiting for one
+  std::uint32_t segments = 0;
+};
+
+struct ReadResult {
+  // Entries back to back, each padded to 8 bytes, without the gaps that stand between extents. The first one
+  // holds the record asked for, or is the first after it. Internal entries are among them. Empty: nothing
+  // durable at or beyond the offset yet.
+  std::vector<Slice> entries;
+  std::uint64_t bytes = 0;
+  Offset next_offset{0};  // to ask for next
+  LogView view;
+};
+
+// For status and the benchmarks; plain counters since the start.
+struct LogCounters {
+  std::uint64_t appends = 0, append_bytes = 0;
+  std::uint64_t commits = 0, commit_bytes = 0;  // journal writes
+  std::uint64_t direct_extents = 0, direct_bytes = 0;
+  std::uint64_t direct_bytes_copied =
+      0;  // of payloads of k_direct_size_min and more, beyond their first 4 KiB
+  std::uint64_t moved_extents = 0, moved_bytes = 0;
+  std::uint64_t checkpoints = 0, segments_created = 0, segments_sealed = 0, segments_removed = 0;
+  std::uint64_t reads_memory = 0, reads_cold = 0, read_bytes_memory = 0, read_bytes_cold = 0;
+  std::uint64_t refused_disk_full = 0;
+};
+struct LogLatencies {
+  Histogram queue;   // from append to its commit's submission
+  Histogram write;   // a commit's writes
+  Histogram append;  // from append to durable
+};
+
+class ShardLog {
+ public:
+  // Takes over a shard's part of an opened node. Nothing runs yet.
+  ShardLog(Reactor& reactor, DataFolder folder, const Identity& identity, JournalStart journal,
+           std::vector<RecoveredGroup> groups, ShardLogOptions options);
+  ~ShardLog();
+  ShardLog(const ShardLog&) = delete;
+  ShardLog& operator=(const ShardLog&) = delete;
+
+  // Opens the journal and starts the background work (commits, mover, checkpoints, retention).
+  Task<Result<void>> start();
+  // Refuses new appends, makes durable what was taken, moves everything into segments and writes a clean
+  // checkpoint.
+  Task<Result<void>> stop();
+  // Completes when a data sync has failed: the process must end without acknowledging anything more. Never
+  // completes otherwise.
+  Task<Error> failed();
+
+  // ---- groups
+  // -----------------------------------------------------------------------------------------------------
+  // Makes the group's folder and first segment and journals it. already_exists, disk_full.
+  Task<Result<void>> create(GroupId group, LogSettings settings);
+  // Deletes the group and all its files, durably; reads in progress end first. not_found.
+  Task<Result<void>> remove(GroupId group);
+  [[nodiscard]] bool contains(GroupId group) const;
+  [[nodiscard]] std::vector<GroupId> groups() const;
+  // Settings are not kept by the log; whoever owns the metadata sets them after each start. not_found.
+  Result<void> configure(GroupId group, LogSettings settings);
+
+  // ---- entries
+  // ----------------------------------------------------------------------------------------------------
+  // Appends one checked RecordBatch (record_batch.h's check_batch has passed; `offset_count` is its last
+  // offset delta + 1). The log writes offset and term into the batch's first 16 bytes, nothing else. `batch`
+  // may be any range of a buffer; a batch of k_direct_size_min and more at offset 48 of its buffer, with room
+  // for padding to a block behind it, is written from where it is: the buffer must then belong to this batch
+  // alone. Order: calls for one group take effect in the order they were made. With `leader`, and with
+  // `none`, returns when index and offset are assigned; with `durable`, when the entry is durable. not_found,
+  // disk_full, overloaded (the deadline passed while memory was full), shutting_down, sync_failed.
+  Task<Result<Appended>> append(GroupId group, Slice batch, std::uint32_t offset_count, AckLevel level,
+                                MonotonicTime deadline = k_never);
+
+  // Whole entries from the one that holds `from` on, up to about max_bytes (at least one, whatever its size).
+  // offset_out_of_range outside [start, durable end], not_found, corruption (with file and position).
+  Task<Result<ReadResult>> read(GroupId group, Offset from, std::uint64_t max_bytes);
+  // Returns when there are at least min_bytes of durable entries at or beyond `from`, or at the deadline, or
+  // when the group or the log goes.
+  Task<void> wait_readable(GroupId group, Offset from, std::uint64_t min_bytes, MonotonicTime deadline);
+
+  // Offset and timestamp of the first durable record with a timestamp of at least `timestamp`; the durable
+  // end (and -1) if there is none.
+  struct OffsetAt {
+    Offset offset{0};
+    std::int64_t timestamp = -1;
+  };
+  Task<Result<OffsetAt>> offset_for_timestamp(GroupId group, std::int64_t timestamp);
+
+  // Everything before `offset` may go: the log starts at the entry that holds it. Durable on return; whole
+  // segments before it are removed in the background. offset_out_of_range beyond the durable end; a trim to
+  // before the start does nothing.
+  Task<Result<LogStart>> trim(GroupId group, Offset offset);
+  // Cuts off every entry after `last`, durably; waits for the group's writes in flight first. Replication's
+  // verb: nothing acknowledged as committed may be in the suffix. offset_out_of_range outside [start - 1,
+  // end].
+  Task<Result<void>> truncate(GroupId group, Index last);
+
+  [[nodiscard]] Result<LogView> view(GroupId group) const;
+  [[nodiscard]] const LogCounters& counters() const;
+  [[nodiscard]] const LogLatencies& latencies() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace millrace
