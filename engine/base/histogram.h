@@ -1,5 +1,5 @@
 // A latency histogram: plain counters in log-linear buckets, 16 to a power of two, so that a percentile is at
-// most 1/16 (6.25 %) above the true value, from a nanosecond to centuries. 7.6 KiB, no allocation, one
+// most 1/16 (6.25 %) above the true value, from a nanosecond to centuries. 7.5 KiB, no allocation, one
 // shard's.
 #pragma once
 
