@@ -4,6 +4,7 @@
 #include <latch>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <utility>
 
 #include "engine/base/check.h"
@@ -15,10 +16,16 @@ namespace {
 constexpr std::uint32_t k_shards_max = 256;
 
 // A write to a socket that the peer has closed, or beyond the limit of file sizes, is an error and not the
-// process's end.
-void ignore_write_signals() {
+// process's end; and a process may have as many files and connections as the administrator allows, not the
+// 1,024 that shells begin with.
+void set_up_process() {
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &files);
+  }
 }
 
 // Keeps SIGINT and SIGTERM for wait_signal(), in this thread and those it starts, until it goes.
@@ -115,7 +122,7 @@ Result<std::unique_ptr<ShardThreads>> ShardThreads::start(const ShardsOptions& o
   if (options.count < 1 || options.count > k_shards_max) {
     return fail(ErrorCode::invalid_argument, "{} shards; 1 to {} are possible", options.count, k_shards_max);
   }
-  ignore_write_signals();
+  set_up_process();
   std::unique_ptr<ShardThreads> made(new ShardThreads(std::make_unique<Shared>(options, main)));
   Shared& shared = *made->shared_;
   for (std::uint32_t shard = 0; shard < options.count; ++shard) {
@@ -140,7 +147,7 @@ ShardThreads::~ShardThreads() {
 }
 
 Result<void> shard_threads_detail::run_here(const ShardsOptions& options, const ShardMain& main) {
-  ignore_write_signals();
+  set_up_process();
   const SignalsForShards signals(options.ring.signals);
   ShardMail mail(1);
   TRY(auto reactor, UringReactor::create(setup_of(options, 0), mail));

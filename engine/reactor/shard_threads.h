@@ -35,7 +35,8 @@ using ShardMain = std::function<Task<void>(UringReactor&)>;
 class ShardThreads {
  public:
   // Returns when every reactor exists. Errors: those of probe_uring(); then no main has begun.
-  // The process ignores SIGPIPE and SIGXFSZ from here on, so that they come as errors.
+  // From here on the process ignores SIGPIPE and SIGXFSZ, so that they come as errors, and may open as many
+  // files as its hard limit allows.
   [[nodiscard]] static Result<std::unique_ptr<ShardThreads>> start(const ShardsOptions& options,
                                                                    const ShardMain& main);
   ~ShardThreads();  // joins

@@ -86,6 +86,8 @@ bool UringReactor::is_plain(Verb verb) const {
       return true;
     case Verb::resize:
       return !features().resize_opcode;
+    case Verb::allocate:
+      return options_.no_fallocate;
     default:
       return false;
   }
@@ -108,6 +110,8 @@ void UringReactor::do_plain(std::uint32_t slot) {
     case Verb::shutdown:
       // A connection that the peer has ended is shut down already.
       return end(slot, ::shutdown(fd, SHUT_RDWR) < 0 && errno != ENOTCONN ? failed(errno) : Outcome{});
+    case Verb::allocate:
+      return end(slot, failed(allocate_by_size(slot)));
     default:
       return end(slot, done_unless(::ftruncate(fd, static_cast<off_t>(wanted.length))));
   }

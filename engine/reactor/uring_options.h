@@ -33,6 +33,7 @@ struct UringOptions {
   bool no_coop_taskrun = false;
   bool no_registered_ring = false;  // the ring's own descriptor, registered
   bool no_resize_opcode = false;    // IORING_OP_FTRUNCATE
+  bool no_fallocate = false;        // reserving space
 };
 
 struct UringFeatures {

@@ -1,0 +1,164 @@
+// The parts of a reactor that need none: queues, timers, frames, addresses.
+#include <cstring>
+#include <gmock/gmock.h>
+#include <map>
+#include <optional>
+#include <random>
+#include <thread>
+
+#include "engine/reactor/address.h"
+#include "engine/reactor/frame_allocator.h"
+#include "engine/reactor/request.h"
+#include "engine/reactor/ring_queue.h"
+#include "engine/reactor/spsc_ring.h"
+#include "engine/reactor/timer_heap.h"
+
+namespace millrace {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(RingQueue, KeepsItsOrderWhileItGrows) {
+  RingQueue<int> queue;
+  int in = 0;
+  int out = 0;
+  for (int round = 0; round < 50; ++round) {
+    for (int i = 0; i < 17; ++i) queue.push(in++);
+    for (int i = 0; i < 11; ++i) EXPECT_EQ(queue.pop(), out++);
+  }
+  while (!queue.empty()) EXPECT_EQ(queue.pop(), out++);
+  EXPECT_EQ(in, out);
+}
+
+TEST(RingQueue, FindsWhatWaitsAndNothingElse) {
+  RingQueue<int> queue;
+  const auto first = queue.push(10);
+  const auto second = queue.push(20);
+  EXPECT_EQ(queue.pop(), 10);
+  EXPECT_EQ(queue.find(first), nullptr);
+  ASSERT_NE(queue.find(second), nullptr);
+  EXPECT_EQ(*queue.find(second), 20);
+  EXPECT_EQ(queue.find(second + 1), nullptr);
+}
+
+// Against a sorted map, with timers added, removed and fired in an order that the seed decides.
+TEST(TimerHeap, FiresLikeASortedMap) {
+  std::mt19937 random(1);
+  TimerHeap heap;
+  std::map<std::pair<std::int64_t, int>, std::uint32_t> expected;
+  std::map<std::uint32_t, std::pair<std::int64_t, int>> keys;
+  std::int64_t now = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    const auto slot = static_cast<std::uint32_t>(random() % 300);
+    if (keys.contains(slot)) {
+      heap.remove(slot);
+      expected.erase(keys[slot]);
+      keys.erase(slot);
+    } else {
+      const std::pair<std::int64_t, int> key{now + static_cast<std::int64_t>(random() % 50), step};
+      heap.add(slot, MonotonicTime(Duration(key.first)));
+      expected[key] = slot;
+      keys[slot] = key;
+    }
+    now += static_cast<std::int64_t>(random() % 2);
+    while (const auto due = heap.pop_due(MonotonicTime(Duration(now)))) {
+      ASSERT_FALSE(expected.empty());
+      EXPECT_EQ(*due, expected.begin()->second);
+      EXPECT_LE(expected.begin()->first.first, now);
+      keys.erase(*due);
+      expected.erase(expected.begin());
+    }
+    const MonotonicTime next =
+        expected.empty() ? k_never : MonotonicTime(Duration(expected.begin()->first.first));
+    ASSERT_EQ(heap.next(), next);
+  }
+}
+
+TEST(SpscRing, RefusesWhatDoesNotFitAndLeavesItAlone) {
+  SpscRing<std::optional<int>> ring(4);
+  for (int i = 0; i < 4; ++i) {
+    std::optional<int> value = i;
+    EXPECT_TRUE(ring.push(value));
+  }
+  std::optional<int> extra = 4;
+  EXPECT_FALSE(ring.push(extra));
+  EXPECT_EQ(extra, 4);
+  std::optional<int> out;
+  EXPECT_TRUE(ring.pop(out));
+  EXPECT_EQ(out, 0);
+  EXPECT_TRUE(ring.push(extra));
+}
+
+TEST(SpscRing, CarriesEverythingInOrderBetweenTwoThreads) {
+  constexpr std::uint64_t k_count = 200'000;
+  SpscRing<std::uint64_t> ring(64);
+  std::thread producer([&] {
+    for (std::uint64_t i = 0; i < k_count;) {
+      std::uint64_t value = i;
+      if (ring.push(value)) {
+        ++i;
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  });
+  for (std::uint64_t expected = 0; expected < k_count;) {
+    std::uint64_t value = 0;
+    if (ring.pop(value)) {
+      ASSERT_EQ(value, expected++);
+    } else {
+      std::this_thread::yield();
+    }
+  }
+  producer.join();
+  EXPECT_TRUE(ring.empty());
+}
+
+TEST(FrameAllocator, FramesOfAnySizeAreWritable) {
+  for (const std::size_t size : {1UL, 63UL, 64UL, 65UL, 4096UL, 8192UL, 8193UL, 100'000UL}) {
+    for (int round = 0; round < 3; ++round) {
+      void* frame = allocate_frame(size);
+      std::memset(frame, round, size);
+      free_frame(frame, size);
+    }
+  }
+}
+
+TEST(Address, IsParsedAndPrinted) {
+  for (const char* text : {"127.0.0.1:7420", "[::1]:7420", "0.0.0.0:0", "[fe80::1]:65535"}) {
+    const auto address = parse_address(text);
+    ASSERT_TRUE(address.has_value()) << address.error().message;
+    EXPECT_EQ(to_string(*address), text);
+  }
+  EXPECT_EQ(parse_address("localhost:7420")->port, 7420);
+}
+
+TEST(Address, RefusalsSayWhatWasExpected) {
+  for (const char* text : {"", ":", ":7420", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000", "127.0.0.1:x",
+                           "127.0.0.1:-1", "::1:7420", "[::1:7420", "127.0.0.1:7420 "}) {
+    const auto address = parse_address(text);
+    ASSERT_FALSE(address.has_value()) << text;
+    EXPECT_EQ(address.error().code, ErrorCode::invalid_argument);
+    EXPECT_THAT(address.error().message, HasSubstr("expected HOST:PORT")) << text;
+  }
+  EXPECT_THAT(parse_address("no.such.host.invalid:1").error().message, HasSubstr("cannot resolve"));
+}
+
+TEST(Slices, KnowTheirLengthAndLimit) {
+  BufferPool pool({.bytes_max = 1 << 20, .idle_bytes_max = 1 << 20});
+  Slices slices;
+  while (!slices.full()) slices.push({*pool.acquire(4096), 96, 100});
+  EXPECT_EQ(slices.count(), k_slices_max);
+  EXPECT_EQ(slices.length(), k_slices_max * 100);
+  slices.clear();
+  EXPECT_EQ(slices.count(), 0U);
+  EXPECT_EQ(pool.bytes_in_use(), 0U);
+}
+
+TEST(SlicesDeathTest, ASliceOutsideItsBufferIsOurBug) {
+  BufferPool pool({.bytes_max = 1 << 20, .idle_bytes_max = 1 << 20});
+  EXPECT_DEATH(Slices(Slice{*pool.acquire(4096), 4000, 97}), "outside its buffer");
+}
+
+}  // namespace
+}  // namespace millrace

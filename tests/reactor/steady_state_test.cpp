@@ -1,0 +1,110 @@
+// In steady state an operation allocates nothing: this program counts every allocation.
+#include <atomic>
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <new>
+
+#include "tests/reactor/uring_harness.h"
+
+namespace {
+std::atomic<std::uint64_t> allocations{0};
+void* counted(std::size_t size, std::size_t alignment) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  void* memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+}  // namespace
+
+void* operator new(std::size_t size) {
+  return counted(size, alignof(std::max_align_t));
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return counted(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+
+namespace millrace {
+namespace {
+
+// Runs `round` until the free lists are full, and then counts.
+template <class Round>
+Task<std::uint64_t> allocations_of(Round round) {
+  constexpr int k_rounds = 200;
+  for (int i = 0; i < k_rounds; ++i) co_await round();
+  const std::uint64_t before = allocations.load();
+  for (int i = 0; i < k_rounds; ++i) co_await round();
+  co_return allocations.load() - before;
+}
+
+class SteadyState : public ReactorContract {};
+
+TEST_P(SteadyState, IsCountedRightly) {
+  run([&](Reactor&) -> Task<void> {
+    std::vector<int> grows;
+    const auto count = co_await allocations_of([&]() -> Task<void> {
+      grows.emplace_back();
+      grows.shrink_to_fit();
+      co_return;
+    });
+    EXPECT_GE(count, 200U);
+  });
+}
+
+TEST_P(SteadyState, WritesAndReadsAllocateNothing) {
+  run([&](Reactor& reactor) -> Task<void> {
+    const File file = must(co_await reactor.open(path("a"), {.mode = OpenMode::create, .direct = true}));
+    must(co_await reactor.allocate(file, 0, 1 << 20));
+    const auto count = co_await allocations_of([&]() -> Task<void> {
+      Slices two{space(reactor, 4096)};
+      two.push(space(reactor, 8192));
+      must(co_await reactor.write(file, two, 0, Sync::data));
+      must(co_await reactor.read(file, space(reactor, 4096), 0));
+    });
+    EXPECT_EQ(count, 0U);
+  });
+}
+
+TEST_P(SteadyState, SendsReceivesAndDeadlinesAllocateNothing) {
+  run([&](Reactor& reactor) -> Task<void> {
+    const Pair pair = co_await connected(reactor);
+    const auto count = co_await allocations_of([&]() -> Task<void> {
+      auto receiving =
+          reactor.receive(pair.server, space(reactor, 4096), reactor.now() + std::chrono::hours(1));
+      must(co_await reactor.send(pair.client, space(reactor, 100)));
+      must(co_await receiving);
+      (void)reactor.receive(pair.client, space(reactor, 4096));  // dropped
+      must(co_await reactor.sleep_until(reactor.now()));
+    });
+    EXPECT_EQ(count, 0U);
+  });
+}
+
+TEST_P(SteadyState, TasksAndYieldsAllocateNothing) {
+  run([&](Reactor& reactor) -> Task<void> {
+    const auto count = co_await allocations_of([&]() -> Task<void> {
+      Gate gate(reactor);
+      auto work = [](Reactor& on) -> Task<void> { co_await on.yield(); };
+      for (int i = 0; i < 10; ++i) gate.spawn(work(reactor));
+      co_await gate.close();
+    });
+    EXPECT_EQ(count, 0U);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Uring, SteadyState, testing::Values(uring_backend("WithEverything", {})),
+                         backend_name);
+
+}  // namespace
+}  // namespace millrace

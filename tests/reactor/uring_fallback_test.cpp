@@ -1,0 +1,369 @@
+// What UringReactor does where the machine refuses something, and what only it can do.
+#include <atomic>
+#include <csignal>
+#include <cstddef>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine/base/limits.h"
+#include "engine/reactor/unique_fd.h"
+#include "tests/reactor/uring_harness.h"
+
+namespace millrace {
+namespace {
+
+using testing::ContainsRegex;
+using testing::Each;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using std::chrono_literals::operator""h;
+
+Slice space(Reactor& reactor, std::uint32_t length) {
+  return {must(reactor.buffers().acquire(length)), 0, length};
+}
+
+struct LoggedShards {
+  std::vector<std::string> lines;
+  ShardsOptions options{.ring = {}, .log = [this](LogLevel, ShardId, WallTime, const std::string& line) {
+                          lines.push_back(line);
+                        }};
+};
+
+TEST(UringFeatures, AreThereOnThisKernelOrTakenAwayByOption) {
+  const UringFeatures all = must(probe_uring({}));
+  EXPECT_EQ(all.entries, 1024U);
+  EXPECT_GT(all.completion_entries, all.entries);
+  const UringFeatures none = must(probe_uring({.entries = 8,
+                                               .no_fixed_buffers = true,
+                                               .no_registered_files = true,
+                                               .no_msg_ring = true,
+                                               .no_single_issuer = true,
+                                               .no_coop_taskrun = true,
+                                               .no_registered_ring = true,
+                                               .no_resize_opcode = true}));
+  EXPECT_EQ(none.entries, 8U);
+  EXPECT_FALSE(none.single_issuer || none.defer_taskrun || none.coop_taskrun || none.registered_ring ||
+               none.registered_files || none.fixed_buffers || none.msg_ring || none.resize_opcode);
+  const UringFeatures cooperative = must(probe_uring({.no_defer_taskrun = true}));
+  EXPECT_FALSE(cooperative.defer_taskrun);
+}
+
+TEST(UringFallback, RefusedMemoryCostsOneLine) {
+  LoggedShards shards;
+  shards.options.buffers.bytes_max = std::uint64_t{1} << 47;
+  shards.options.ring.registered_bytes = std::uint64_t{1} << 47;  // more than any machine maps
+  must(run_uring(shards.options, [](UringReactor& reactor) -> Task<void> {
+    EXPECT_FALSE(reactor.features().fixed_buffers);
+    EXPECT_EQ(must(reactor.buffers().acquire(4096)).block()->registered, -1);
+    co_return;
+  }));
+  EXPECT_THAT(shards.lines, testing::Contains(HasSubstr("registered memory is refused")));
+}
+
+TEST(UringFallback, RegisteredMemoryIsUsedWhereTheKernelGivesIt) {
+  must(run_uring({}, [](UringReactor& reactor) -> Task<void> {
+    const int registered = must(reactor.buffers().acquire(4096)).block()->registered;
+    EXPECT_EQ(registered, reactor.features().fixed_buffers ? 0 : -1);
+    co_return;
+  }));
+}
+
+TEST(UringFallback, AFileSystemWithoutDirectIoCostsOneLine) {
+  LoggedShards shards;
+  must(run_uring(shards.options, [](UringReactor& reactor) -> Task<void> {
+    for (int i = 0; i < 2; ++i) {
+      const File file = must(co_await reactor.open("/proc/version", {.direct = true}));
+      EXPECT_FALSE(file.direct());
+      EXPECT_GT(must(co_await reactor.read(file, space(reactor, 100), 1)), 10U);
+    }
+  }));
+  EXPECT_EQ(std::ranges::count_if(shards.lines, [](auto& l) { return l.find("direct I/O") != l.npos; }), 1);
+}
+
+TEST(UringFallback, SpaceIsAllocatedBySizeWhereTheFileSystemCannotReserve) {
+  TemporaryFolder folder;
+  LoggedShards shards;
+  shards.options.ring.no_fallocate = true;
+  must(run_uring(shards.options, [&](UringReactor& reactor) -> Task<void> {
+    const File file = must(co_await reactor.open(folder.path() + "/a", {.mode = OpenMode::create}));
+    must(co_await reactor.allocate(file, 4096, 4096));
+    EXPECT_EQ(must(co_await reactor.size(file)), 8192U);
+    must(co_await reactor.allocate(file, 0, 4096));
+    EXPECT_EQ(must(co_await reactor.size(file)), 8192U);
+  }));
+  EXPECT_THAT(shards.lines, testing::Contains(HasSubstr("cannot reserve space")));
+}
+
+TEST(UringErrors, AFullDeviceIsNamed) {
+  must(run_uring({}, [](UringReactor& reactor) -> Task<void> {
+    const File full = must(co_await reactor.open("/dev/full", {.mode = OpenMode::read_write}));
+    const auto result = co_await reactor.write(full, space(reactor, 4096), 0, Sync::no);
+    EXPECT_EQ(code_of(result), ErrorCode::disk_full);
+    EXPECT_THAT(result.error().message, HasSubstr("/dev/full"));
+    EXPECT_THAT(result.error().message, HasSubstr("ENOSPC"));
+  }));
+}
+
+// Takes a resource limit down for the time of a test.
+class Limit {
+ public:
+  Limit(__rlimit_resource_t resource, rlim_t value) : resource_(resource) {
+    ::getrlimit(resource_, &before_);
+    const rlimit lower{value, before_.rlim_max};
+    ::setrlimit(resource_, &lower);
+  }
+  Limit(const Limit&) = delete;
+  Limit& operator=(const Limit&) = delete;
+  ~Limit() { ::setrlimit(resource_, &before_); }
+
+ private:
+  __rlimit_resource_t resource_;
+  rlimit before_{};
+};
+
+// The story: 1. the limit lies within the write; 2. the kernel takes the part below it; 3. the attempt to
+// write the rest says why; 4. the caller gets the reason and never a short count.
+TEST(UringErrors, AWriteThatDoesNotFitWholeFailsWithTheReason) {
+  TemporaryFolder folder;
+  for (const bool no_dsync : {false, true}) {
+    must(run_uring({.ring = {.no_dsync = no_dsync}, .log = {}}, [&](UringReactor& reactor) -> Task<void> {
+      const Limit limit(RLIMIT_FSIZE, 6144);
+      const std::string path = folder.path() + (no_dsync ? "/a" : "/b");
+      const File file = must(co_await reactor.open(path, {.mode = OpenMode::create}));
+      for (const Sync sync : {Sync::no, Sync::data}) {
+        const auto result = co_await reactor.write(file, space(reactor, 8192), 0, sync);
+        EXPECT_EQ(code_of(result), ErrorCode::disk_full);
+        EXPECT_THAT(result.error().message, HasSubstr("ulimit -f"));
+      }
+    }));
+  }
+}
+
+TEST(UringErrors, TooManyOpenFilesAreNamed) {
+  must(run_uring({}, [](UringReactor& reactor) -> Task<void> {
+    const Limit limit(RLIMIT_NOFILE, 3);
+    const auto result = co_await reactor.open("/proc/version", {});
+    EXPECT_EQ(code_of(result), ErrorCode::overloaded);
+    EXPECT_THAT(result.error().message, HasSubstr("ulimit -n"));
+  }));
+}
+
+TEST(UringErrors, AnAddressInUseIsNamed) {
+  UniqueFd other(::socket(AF_INET, SOCK_STREAM, 0));
+  auto where = *to_socket_address({"127.0.0.1", 0});
+  ASSERT_EQ(::bind(other.get(), where.get(), where.length), 0);
+  ASSERT_EQ(::listen(other.get(), 1), 0);
+  ASSERT_EQ(::getsockname(other.get(), where.get(), &where.length), 0);
+  must(run_uring({}, [&](UringReactor& reactor) -> Task<void> {
+    const auto result = co_await reactor.listen(where.to_address());
+    EXPECT_EQ(code_of(result), ErrorCode::unavailable);
+    EXPECT_THAT(result.error().message, HasSubstr(to_string(where.to_address())));
+    EXPECT_EQ(code_of(co_await reactor.listen({"not numeric", 1})), ErrorCode::invalid_argument);
+  }));
+}
+
+TEST(UringLock, IsRefusedWhileAnotherHolderHasIt) {
+  TemporaryFolder folder;
+  const std::string path = folder.path() + "/lock";
+  UniqueFd holder(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  ASSERT_EQ(::flock(holder.get(), LOCK_EX | LOCK_NB), 0);
+  must(run_uring({}, [&](UringReactor& reactor) -> Task<void> {
+    EXPECT_EQ(code_of(co_await reactor.lock(path)), ErrorCode::folder_in_use);
+    // The holder lets go while the reactor tries again.
+    auto locking = reactor.lock(path);
+    must(co_await reactor.sleep(std::chrono::milliseconds(1)));
+    holder = {};
+    must(co_await locking);
+  }));
+}
+
+// The descriptor's number alone does not keep the lock: the rings of all shards do.
+TEST(UringLock, IsHeldByTheRingsOfAllShards) {
+  TemporaryFolder folder;
+  const std::string path = folder.path() + "/lock";
+  UringHarness harness({});
+  harness.run(2, [&](Reactor& reactor) -> Task<void> {
+    const File lock = must(co_await reactor.lock(path));
+    co_await on_shard(reactor, ShardId{1}, [](Reactor&) -> Task<void> { co_return; });
+    // As a kill does: every descriptor of the lock goes at once, while the rings are still there.
+    for (int fd = 3; fd < 1024; ++fd) {
+      char name[256];
+      const auto length = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), name, sizeof name);
+      if (length > 0 && std::string_view(name, static_cast<std::size_t>(length)) == path) ::close(fd);
+    }
+    UniqueFd other(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    EXPECT_NE(::flock(other.get(), LOCK_EX | LOCK_NB), 0);
+    static_cast<UringHandle&>(*lock.state()).fd = -1;  // its number may be somebody else's now
+  });
+  UniqueFd other(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  EXPECT_EQ(::flock(other.get(), LOCK_EX | LOCK_NB), 0);
+}
+
+TEST(UringProcess, SignalsComeOutOfWaitSignal) {
+  must(run_uring({.ring = {.signals = true}, .log = {}}, [](UringReactor& reactor) -> Task<void> {
+    auto waiting = reactor.wait_signal();
+    must(co_await reactor.sleep(std::chrono::milliseconds(1)));
+    ::kill(::getpid(), SIGTERM);
+    EXPECT_EQ(must(co_await waiting), static_cast<std::uint64_t>(SIGTERM));
+    ::kill(::getpid(), SIGINT);
+    EXPECT_EQ(must(co_await reactor.wait_signal()), static_cast<std::uint64_t>(SIGINT));
+  }));
+  must(run_uring({}, [](UringReactor& reactor) -> Task<void> {
+    EXPECT_EQ(code_of(co_await reactor.wait_signal()), ErrorCode::invalid_argument);
+  }));
+}
+
+TEST(UringProcess, StandardInputIsAStream) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const UniqueFd before(::dup(STDIN_FILENO));
+  ::dup2(ends[0], STDIN_FILENO);
+  ::close(ends[0]);
+  UniqueFd writer(ends[1]);
+  must(run_uring({}, [&](UringReactor& reactor) -> Task<void> {
+    const File input = reactor.standard_input();
+    const Slice into = space(reactor, 4096);
+    auto reading = reactor.read(input, into, 0);
+    must(co_await reactor.sleep(std::chrono::milliseconds(1)));
+    EXPECT_EQ(::write(writer.get(), "one", 3), 3);
+    EXPECT_EQ(must(co_await reading), 3U);
+    EXPECT_EQ(::write(writer.get(), "more", 4), 4);
+    EXPECT_EQ(must(co_await reactor.read(input, into, 0)), 4U);
+    writer = {};
+    EXPECT_EQ(must(co_await reactor.read(input, into, 0)), 0U);
+  }));
+  ::dup2(before.get(), STDIN_FILENO);
+}
+
+TEST(UringProcess, StandardOutputTakesBytesInOrder) {
+  TemporaryFolder folder;
+  const std::string path = folder.path() + "/out";
+  const UniqueFd before(::dup(STDOUT_FILENO));
+  {
+    const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    ::dup2(file.get(), STDOUT_FILENO);
+  }
+  must(run_uring({}, [&](UringReactor& reactor) -> Task<void> {
+    const File output = reactor.standard_output();
+    for (int i = 0; i < 10; ++i) must(co_await reactor.write(output, space(reactor, 100), 0, Sync::no));
+  }));
+  ::dup2(before.get(), STDOUT_FILENO);
+  EXPECT_EQ(std::filesystem::file_size(path), 1000U);
+}
+
+TEST(UringShards, ValuesComeBackFromASingleReactor) {
+  EXPECT_EQ(must(run_uring({},
+                           [](UringReactor& reactor) -> Task<std::string> {
+                             co_return "shard " + std::to_string(reactor.shard().value());
+                           })),
+            "shard 0");
+}
+
+TEST(UringShards, ACountOutsideItsRangeIsRefused) {
+  for (const std::uint32_t count : {0U, 257U}) {
+    const auto result = ShardThreads::start({.count = count, .ring = {}, .log = {}},
+                                            [](UringReactor&) -> Task<void> { co_return; });
+    ASSERT_FALSE(result.has_value());
+    EXPECT_EQ(result.error().code, ErrorCode::invalid_argument);
+  }
+}
+
+TEST(UringShards, FullRingsAreCounted) {
+  must(run_uring({.ring = {.entries = 8}, .log = {}}, [](UringReactor& reactor) -> Task<void> {
+    std::vector<Operation<File>> opens;
+    for (int i = 0; i < 100; ++i) opens.push_back(reactor.open("/proc/version", {}));
+    for (auto& open : opens) must(co_await open);
+    EXPECT_GE(reactor.counters().operations_queued, 92U);
+  }));
+}
+
+// Every shard sends every other bursts larger than their queues and asks for an answer in between, so that
+// shards fall asleep, are woken and wait for room in many orders. Were one wake lost, the test would not end.
+void exchange_bursts(UringOptions ring) {
+  UringHarness harness(ring);
+  harness.run(4, [](Reactor& first) -> Task<void> {
+    auto talk = [](Reactor& here, std::uint32_t rounds) -> Task<std::uint32_t> {
+      auto seen = std::make_shared<std::atomic<std::uint32_t>>(0);
+      std::uint32_t sent = 0;
+      for (std::uint32_t round = 0; round < rounds; ++round) {
+        const ShardId target{(here.shard().value() + 1 + round % 3) % here.shard_count()};
+        const std::uint32_t burst = round % 8 == 0 ? 1300 : 1;
+        for (std::uint32_t i = 0; i < burst; ++i, ++sent) here.post(target, [seen](Reactor&) { ++*seen; });
+        co_await on_shard(here, target, [](Reactor&) -> Task<void> { co_return; });
+        EXPECT_EQ(seen->load(), sent);
+      }
+      co_return sent;
+    };
+    Gate gate(first);
+    auto start = [&talk](Reactor& here, ShardId on) -> Task<void> {
+      const auto sent = co_await on_shard(here, on, [&talk](Reactor& there) { return talk(there, 200); });
+      EXPECT_EQ(sent, 25U * 1300 + 175);
+    };
+    for (std::uint32_t shard = 0; shard < 4; ++shard) gate.spawn(start(first, ShardId{shard}));
+    co_await gate.close();
+  });
+}
+
+TEST(UringShards, NobodySleepsThroughAMessage) {
+  exchange_bursts({});
+}
+TEST(UringShards, NobodySleepsThroughAMessageWithoutMsgRing) {
+  exchange_bursts({.no_msg_ring = true});
+}
+
+// Each shard stops by itself, whatever the others still post to it.
+TEST(UringShards, MessagesForAStoppedShardAreDestroyed) {
+  auto alive = std::make_shared<int>(0);
+  {
+    auto threads = must(ShardThreads::start({.count = 2, .pin = false, .ring = {}, .log = {}},
+                                            [&](UringReactor& reactor) -> Task<void> {
+                                              if (reactor.shard() == ShardId{1}) co_return;
+                                              for (int i = 0; i < 5000; ++i)
+                                                reactor.post(ShardId{1}, [alive](Reactor&) {});
+                                              must(co_await reactor.sleep(std::chrono::milliseconds(1)));
+                                            }));
+    threads->join();
+  }
+  EXPECT_EQ(alive.use_count(), 1);
+}
+
+// Makes io_uring_setup fail in this process, as a container's seccomp profile does.
+void refuse_io_uring(int error) {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{.len = std::size(filter), .filter = filter};
+  CHECK(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+            ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0,
+        "seccomp is not to be had");
+}
+
+[[noreturn]] void start_without_io_uring(int error) {
+  refuse_io_uring(error);
+  const auto result = run_uring({}, [](UringReactor&) -> Task<void> { co_return; });
+  std::fputs(result ? "it started" : result.error().message.c_str(), stderr);
+  std::_Exit(result ? 0 : static_cast<int>(result.error().code));
+}
+
+TEST(UringRefusedDeathTest, ASeccompProfileIsNamedWithItsRemedy) {
+  EXPECT_EXIT(start_without_io_uring(EPERM),
+              testing::ExitedWithCode(static_cast<int>(ErrorCode::permission_denied)),
+              "seccomp.*kernel.io_uring_disabled");
+  EXPECT_EXIT(start_without_io_uring(ENOSYS),
+              testing::ExitedWithCode(static_cast<int>(ErrorCode::unsupported)), "Linux 5.15 or newer");
+}
+
+}  // namespace
+}  // namespace millrace
