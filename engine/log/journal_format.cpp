@@ -241,14 +241,32 @@ std::uint64_t journal_record_size(const JournalRecordBody& body) {
   return k_journal_record_header_size + round_up(body_size(body), k_entry_alignment);
 }
 
+namespace {
+void put_header(FieldWriter& to, std::uint32_t length, JournalRecordType type, GroupId group) {
+  to.put<std::uint32_t>(length);
+  to.put<std::uint16_t>(static_cast<std::uint16_t>(type));
+  to.put<std::uint16_t>(0);
+  to.put<std::uint64_t>(group.value());
+}
+}  // namespace
+
 std::uint64_t encode_journal_record(const JournalRecord& record, std::span<std::byte> into) {
   const std::uint64_t size = journal_record_size(record.body);
   FieldWriter to(into.first(size));
-  to.put<std::uint32_t>(body_size(record.body));
-  to.put<std::uint16_t>(static_cast<std::uint16_t>(type_of(record.body)));
-  to.put<std::uint16_t>(0);
-  to.put<std::uint64_t>(record.group.value());
+  put_header(to, body_size(record.body), type_of(record.body), record.group);
   std::visit([&to](const auto& body) { put(to, body); }, record.body);
+  to.put_zeros(to.left());
+  return size;
+}
+
+std::uint64_t encode_entry_record(GroupId group, std::span<const std::byte> header,
+                                  std::span<const std::byte> payload, std::span<std::byte> into) {
+  const auto length = static_cast<std::uint32_t>(header.size() + payload.size());
+  const std::uint64_t size = k_journal_record_header_size + round_up(length, k_entry_alignment);
+  FieldWriter to(into.first(size));
+  put_header(to, length, JournalRecordType::entry, group);
+  to.put_bytes(header);
+  to.put_bytes(payload);
   to.put_zeros(to.left());
   return size;
 }
