@@ -65,6 +65,14 @@ Result<Outcome> take(const OperationRef& op);  // frees the slot
 void abandon(const OperationRef& op);          // cancels if still in flight
 template <class T>
 T convert(Outcome&& outcome);
+template <>
+std::uint64_t convert(Outcome&& outcome);
+template <>
+File convert(Outcome&& outcome);
+template <>
+Socket convert(Outcome&& outcome);
+template <>
+std::vector<FolderEntry> convert(Outcome&& outcome);
 }  // namespace reactor_detail
 
 // An operation in flight: await it once, or drop it to cancel it.
@@ -122,10 +130,9 @@ class Reactor {
   [[nodiscard]] const ReactorCounters& counters() const { return counters_; }
   void log(LogLevel level, const std::string& line);
 
-  // ---- running things
-  // ----------------------------------------------------------------------------------------- Starts a task
-  // that nobody waits for; it begins in this turn, after the caller has returned or suspended. The reactor
-  // owns it, and destroys it unfinished only when the reactor itself goes.
+  // ---- running things ---------------------------------------------------------------------------
+  // Starts a task that nobody waits for; it begins in this turn, after the caller has returned or suspended.
+  // The reactor owns it, and destroys it unfinished only when the reactor itself goes.
   void spawn(Task<void> task);
   // Resumes a coroutine in this turn, after those already scheduled. Whoever may be destroyed before that
   // keeps the ticket and calls unschedule() (harmless when it has already run).
@@ -184,9 +191,9 @@ class Reactor {
   Operation<std::uint64_t> transfer(File from, std::uint64_t position, std::uint64_t length, Socket to,
                                     MonotonicTime deadline = k_never);
 
-  // ---- sockets (TCP, no delay)
-  // ------------------------------------------------------------------------------------ Each shard may
-  // listen on the same address; the kernel spreads connections. Port 0 picks one: see local_address().
+  // ---- sockets (TCP, no delay) ------------------------------------------------------------------
+  // Each shard may listen on the same address; the kernel spreads connections. Port 0 picks one: see
+  // local_address().
   Operation<Socket> listen(Address address);
   Operation<Socket> accept(Socket listener);
   Operation<Socket> connect(Address address, MonotonicTime deadline = k_never);
@@ -203,9 +210,9 @@ class Reactor {
  protected:
   Reactor(ShardId shard, std::uint32_t shard_count, BufferPool::Options buffers, LogSink sink);
 
-  // ---- for backends
-  // ----------------------------------------------------------------------------------------------- Begins
-  // the operation in `slot` (its Request stays put until finish()). Must not finish it before returning.
+  // ---- for backends -----------------------------------------------------------------------------
+  // Begins the operation in `slot` (its Request stays put until finish()). Must not finish it before
+  // returning.
   virtual void begin(std::uint32_t slot) = 0;
   // Asks for the operation to end early; finish() still follows, at once or later. Called at most once a
   // slot.

@@ -20,10 +20,6 @@ namespace {
 constexpr std::uint8_t k_attempts_max = 16;
 constexpr std::size_t k_idle_pipes_max = 4;
 
-UringHandle& handle_of(const Handle& handle) {
-  return static_cast<UringHandle&>(*handle.state());
-}
-
 Outcome counted(std::uint64_t count) {
   Outcome outcome;
   outcome.count = count;
@@ -66,7 +62,7 @@ void UringReactor::complete(std::uint32_t slot, int result) {
     case Verb::connect:
       return complete_socket(slot, std::move(flight.fd));
     case Verb::close:
-      handle_of(wanted.handle).fd = -1;
+      uring_handle(wanted.handle).fd = -1;
       return end(slot, {});
     case Verb::signal:
       return end(slot, counted(flight.signal.ssi_signo));
@@ -79,7 +75,8 @@ void UringReactor::complete_with_error(std::uint32_t slot, int error) {
   const Request& wanted = request(slot);
   const Flight& flight = flights_[slot];
   if (flight.cancelled && (error == EINTR || error == EAGAIN)) error = ECANCELED;
-  if (wanted.verb == Verb::close) handle_of(wanted.handle).fd = -1;  // Linux has closed it whatever it says
+  if (wanted.verb == Verb::close)
+    uring_handle(wanted.handle).fd = -1;  // Linux has closed it whatever it says
   if (wanted.verb == Verb::allocate && error == EOPNOTSUPP) error = allocate_by_size(slot);
   if (wanted.verb == Verb::write && flight.step == Step::sync && error != ECANCELED) {
     log(LogLevel::error, fmt::format("fdatasync {}: {}", wanted.handle.label(), errno_text(error)));
@@ -93,7 +90,7 @@ void UringReactor::complete_with_error(std::uint32_t slot, int error) {
 // Where fallocate is missing, growing the file gives the same zeros, though no reservation of space.
 int UringReactor::allocate_by_size(std::uint32_t slot) {
   const Request& wanted = request(slot);
-  const int fd = handle_of(wanted.handle).fd;
+  const int fd = uring_handle(wanted.handle).fd;
   if (!std::exchange(said_no_allocate_, true)) {
     log(LogLevel::warning,
         fmt::format("{}: this file system cannot reserve space; a full disk shows at writes only",
@@ -107,7 +104,7 @@ int UringReactor::allocate_by_size(std::uint32_t slot) {
 
 bool UringReactor::write_without_dsync(std::uint32_t slot, int error) {
   const Request& wanted = request(slot);
-  UringHandle& handle = handle_of(wanted.handle);
+  UringHandle& handle = uring_handle(wanted.handle);
   if (error != EOPNOTSUPP || wanted.sync != Sync::data || !handle.synced_write) return false;
   handle.synced_write = false;
   if (!std::exchange(said_no_dsync_, true)) {
@@ -121,7 +118,7 @@ bool UringReactor::write_without_dsync(std::uint32_t slot, int error) {
 void UringReactor::complete_read(std::uint32_t slot, std::uint64_t count) {
   const Request& wanted = request(slot);
   Flight& flight = flights_[slot];
-  const UringHandle& handle = handle_of(wanted.handle);
+  const UringHandle& handle = uring_handle(wanted.handle);
   flight.done += count;
   // Direct reads cannot go on from within a block; they end there only at the end of the file.
   const bool at_end = count == 0 || handle.stream || (handle.direct && flight.done % k_block_size != 0);
@@ -149,7 +146,7 @@ void UringReactor::complete_write(std::uint32_t slot, std::uint64_t count) {
         fmt::format("{}: a synced write at {} was taken in parts", wanted.handle.label(), wanted.position));
     return end_with_error(slot, EIO);
   }
-  if (handle_of(wanted.handle).synced_write) return end(slot, counted(flight.done));
+  if (uring_handle(wanted.handle).synced_write) return end(slot, counted(flight.done));
   if (flight.cancelled) return end_with_error(slot, ECANCELED);
   flight.step = Step::sync;
   submit_operation(slot);
@@ -187,7 +184,7 @@ void UringReactor::complete_open(std::uint32_t slot, UniqueFd fd) {
   const Request& wanted = request(slot);
   Outcome outcome;
   outcome.handle = make_handle(std::move(fd), wanted.path);
-  auto& handle = handle_of(outcome.handle);
+  auto& handle = uring_handle(outcome.handle);
   handle.synced_write = !options_.no_dsync;
   if (wanted.open.direct) set_direct(handle);
   end(slot, std::move(outcome));

@@ -23,10 +23,6 @@ constexpr Duration k_lock_pause = std::chrono::milliseconds(50);
 
 constexpr int k_pipe_size = 256 << 10;
 
-UringHandle& handle_of(const Handle& handle) {
-  return static_cast<UringHandle&>(*handle.state());
-}
-
 Outcome failed(int error) {
   Outcome outcome;
   outcome.error = error;
@@ -95,7 +91,7 @@ bool UringReactor::is_plain(Verb verb) const {
 
 void UringReactor::do_plain(std::uint32_t slot) {
   const Request& wanted = request(slot);
-  const int fd = wanted.handle ? handle_of(wanted.handle).fd : -1;
+  const int fd = wanted.handle ? uring_handle(wanted.handle).fd : -1;
   switch (wanted.verb) {
     case Verb::size:
       return end(slot, size_of(fd));
@@ -192,7 +188,7 @@ void UringReactor::take_lock(std::uint32_t slot) {
   }
   Outcome outcome;
   outcome.handle = make_handle(std::move(fd), wanted.path);
-  handle_of(outcome.handle).pin = number;
+  uring_handle(outcome.handle).pin = number;
   end(slot, std::move(outcome));
 }
 
@@ -237,8 +233,8 @@ Handle UringReactor::make_handle(UniqueFd fd, std::string label) {
 
 File UringReactor::standard_stream(int fd, const char* label) {
   const Handle handle = make_handle(UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)), label);
-  handle_of(handle).stream = true;
-  handle_of(handle).closed = handle_of(handle).fd < 0;
+  uring_handle(handle).stream = true;
+  uring_handle(handle).closed = uring_handle(handle).fd < 0;
   return File(handle.state());
 }
 

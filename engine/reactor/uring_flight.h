@@ -23,6 +23,10 @@ struct UringHandle : HandleState {
   std::uint64_t pin = 0;           // a lock: under which number the shards' rings hold it
 };
 
+[[nodiscard]] inline UringHandle& uring_handle(const Handle& handle) {
+  return static_cast<UringHandle&>(*handle.state());
+}
+
 // A pipe between a file and a socket; empty whenever no transfer uses it.
 struct Pipe {
   UniqueFd read_end, write_end;

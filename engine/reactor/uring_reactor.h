@@ -83,7 +83,7 @@ class UringReactor final : public Reactor {
   void arm_event();
   void end_entry(Entry entry, int result);
 
-  // ---- an operation's way (uring_reactor.cpp) ---------------------------------------------------
+  // ---- an operation's way (uring_operations.cpp) ------------------------------------------------
   void begin(std::uint32_t slot) override;
   void cancel(std::uint32_t slot) override;
   void cancel_flight(std::uint32_t slot, bool late);

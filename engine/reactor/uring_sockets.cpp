@@ -13,10 +13,6 @@ namespace {
 
 constexpr int k_backlog = 1024;
 
-const UringHandle& handle_of(const Handle& handle) {
-  return static_cast<const UringHandle&>(*handle.state());
-}
-
 }  // namespace
 
 Outcome UringReactor::open_listener(const Address& address) {
@@ -52,13 +48,13 @@ int UringReactor::prepare_connect(std::uint32_t slot) {
 
 Address UringReactor::local_address(const Socket& socket) const {
   SocketAddress found;
-  if (::getsockname(handle_of(socket).fd, found.get(), &found.length) != 0) return {};
+  if (::getsockname(uring_handle(socket).fd, found.get(), &found.length) != 0) return {};
   return found.to_address();
 }
 
 Address UringReactor::peer_address(const Socket& socket) const {
   SocketAddress found;
-  if (::getpeername(handle_of(socket).fd, found.get(), &found.length) != 0) return {};
+  if (::getpeername(uring_handle(socket).fd, found.get(), &found.length) != 0) return {};
   return found.to_address();
 }
 

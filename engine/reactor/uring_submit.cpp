@@ -13,12 +13,8 @@ namespace {
 // What one transfer moves at most: the best size of a chunk, and of the pipe between file and socket.
 constexpr std::uint64_t k_transfer_max = std::uint64_t{256} << 10;
 
-const UringHandle& handle_of(const Handle& handle) {
-  return static_cast<const UringHandle&>(*handle.state());
-}
-
 std::uint64_t position_of(const Request& wanted, const Flight& flight) {
-  return handle_of(wanted.handle).stream ? ~std::uint64_t{0} : wanted.position + flight.done;
+  return uring_handle(wanted.handle).stream ? ~std::uint64_t{0} : wanted.position + flight.done;
 }
 
 std::uint64_t user_data(std::uint8_t kind, std::uint32_t number, std::uint32_t serial) {
@@ -119,7 +115,7 @@ unsigned UringReactor::fill_in_ranges(std::uint32_t slot) {
 void UringReactor::fill_in_operation(io_uring_sqe& sqe, std::uint32_t slot) {
   const Request& wanted = request(slot);
   Flight& flight = flights_[slot];
-  const int fd = wanted.handle ? handle_of(wanted.handle).fd : -1;
+  const int fd = wanted.handle ? uring_handle(wanted.handle).fd : -1;
   switch (wanted.verb) {
     case Verb::open:
       return io_uring_prep_openat(&sqe, AT_FDCWD, wanted.path.c_str(), open_flags(wanted.open.mode), 0644);
@@ -174,7 +170,7 @@ void UringReactor::fill_in_operation(io_uring_sqe& sqe, std::uint32_t slot) {
 
 void UringReactor::fill_in_read_or_write(io_uring_sqe& sqe, std::uint32_t slot) {
   const Request& wanted = request(slot);
-  const UringHandle& handle = handle_of(wanted.handle);
+  const UringHandle& handle = uring_handle(wanted.handle);
   Flight& flight = flights_[slot];
   if (flight.step == Step::sync) return io_uring_prep_fsync(&sqe, handle.fd, IORING_FSYNC_DATASYNC);
 
@@ -204,7 +200,7 @@ void UringReactor::fill_in_read_or_write(io_uring_sqe& sqe, std::uint32_t slot) 
 void UringReactor::fill_in_send(io_uring_sqe& sqe, std::uint32_t slot) {
   constexpr int k_flags = MSG_WAITALL | MSG_NOSIGNAL;
   Flight& flight = flights_[slot];
-  const int fd = handle_of(request(slot).handle).fd;
+  const int fd = uring_handle(request(slot).handle).fd;
   const unsigned count = fill_in_ranges(slot);
   if (count == 1) {
     return io_uring_prep_send(&sqe, fd, flight.ranges[0].iov_base, flight.ranges[0].iov_len, k_flags);
@@ -220,10 +216,10 @@ void UringReactor::fill_in_transfer(io_uring_sqe& sqe, std::uint32_t slot) {
   const Flight& flight = flights_[slot];
   if (flight.step == Step::first) {
     const auto length = static_cast<unsigned>(std::min(wanted.length, k_transfer_max));
-    io_uring_prep_splice(&sqe, handle_of(wanted.handle).fd, static_cast<std::int64_t>(wanted.position),
+    io_uring_prep_splice(&sqe, uring_handle(wanted.handle).fd, static_cast<std::int64_t>(wanted.position),
                          flight.pipe.write_end.get(), -1, length, SPLICE_F_MOVE);
   } else {
-    io_uring_prep_splice(&sqe, flight.pipe.read_end.get(), -1, handle_of(wanted.other).fd, -1,
+    io_uring_prep_splice(&sqe, flight.pipe.read_end.get(), -1, uring_handle(wanted.other).fd, -1,
                          static_cast<unsigned>(flight.in_pipe), SPLICE_F_MOVE);
   }
 }

@@ -96,6 +96,20 @@ TEST_P(ReactorContract, AllocatedSpaceIsZeros) {
   });
 }
 
+TEST_P(ReactorContract, ResizeCutsAndExtends) {
+  run([&](Reactor& reactor) -> Task<void> {
+    const File file = co_await created(reactor, path("a"));
+    must(co_await reactor.write(file, slice_of(reactor, "0123456789"), 0, Sync::data));
+    must(co_await reactor.resize(file, 4));
+    EXPECT_EQ(must(co_await reactor.size(file)), 4U);
+    must(co_await reactor.resize(file, 6));
+    must(co_await reactor.sync(file));
+    const Slice back = space(reactor, 10);
+    EXPECT_EQ(must(co_await reactor.read(file, back, 0)), 6U);
+    EXPECT_EQ(text_of(back, 6), std::string("0123\0\0", 6));
+  });
+}
+
 TEST_P(ReactorContract, NamesAreChecked) {
   run([&](Reactor& reactor) -> Task<void> {
     const auto missing = co_await reactor.open(path("missing"), {});
