@@ -19,24 +19,17 @@ SimNetwork::Line& SimNetwork::line(std::uint32_t from, std::uint32_t to) {
   return found->second;
 }
 
-void SimNetwork::carry(std::uint32_t from, std::uint32_t to, MonotonicTime not_before, Action action) {
+void SimNetwork::carry(std::uint32_t from, std::uint32_t to, Action action) {
   const SimLink& link = line(from, to).link;
-  const MonotonicTime arrival = events_.now() + random_.between(link.latency_min, link.latency_max);
-  events_.at(std::max(arrival, not_before),
-             [this, from, to, action = std::move(action)]() mutable { arrive(from, to, std::move(action)); });
-}
-
-void SimNetwork::arrive(std::uint32_t from, std::uint32_t to, Action action) {
-  Line& way = line(from, to);
-  if (way.link.is_cut) {
-    way.held.push_back(std::move(action));
-  } else if (events_.now() < way.release) {
-    events_.at(way.release, [this, from, to, action = std::move(action)]() mutable {
-      arrive(from, to, std::move(action));
-    });
-  } else {
-    action();
-  }
+  const Duration latency = random_.between(link.latency_min, link.latency_max);
+  events_.after(latency, [this, from, to, action = std::move(action)]() mutable {
+    Line& way = line(from, to);
+    if (way.link.is_cut) {
+      way.held.push_back(std::move(action));
+    } else {
+      action();
+    }
+  });
 }
 
 void SimNetwork::cut(std::uint32_t from, std::uint32_t to) {
@@ -47,11 +40,7 @@ void SimNetwork::heal(std::uint32_t from, std::uint32_t to) {
   Line& way = line(from, to);
   if (!way.link.is_cut) return;
   way.link.is_cut = false;
-  way.release = events_.now() + random_.between(way.link.latency_min, way.link.latency_max);
-  for (Action& action : std::exchange(way.held, {})) {
-    events_.at(way.release,
-               [this, from, to, held = std::move(action)]() mutable { arrive(from, to, std::move(held)); });
-  }
+  for (Action& action : std::exchange(way.held, {})) carry(from, to, std::move(action));
 }
 
 void SimNetwork::cut_both(std::uint32_t a, std::uint32_t b) {
@@ -159,8 +148,8 @@ void SimNetwork::connect(std::uint32_t node, std::uint64_t process, const Addres
   events_.after(connect_timeout, [this, attempt] { finish_attempt(*attempt, std::unexpected(ETIMEDOUT)); });
   const std::uint32_t target = node_of(node, address);
   if (target == 0) return;  // nobody answers
-  carry(node, target, {}, [this, node, process, target, port = address.port, attempt] {
-    carry(target, node, {}, [this, attempt, result = open_connection(node, process, target, port)] {
+  carry(node, target, [this, node, process, target, port = address.port, attempt] {
+    carry(target, node, [this, attempt, result = open_connection(node, process, target, port)] {
       finish_attempt(*attempt, result);
     });
   });

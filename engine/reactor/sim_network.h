@@ -103,16 +103,18 @@ class SimNetwork {
   void process_ended(std::uint64_t process, Ending ending);
 
  private:
+  struct Side;
+  using PeerAction = std::move_only_function<void(Side&)>;
   struct Side {
     std::uint32_t node = 0;
     std::uint64_t process = 0;
     Address local;
     std::deque<std::string> arrived;
-    std::size_t first_consumed = 0;  // of the first piece
-    std::uint64_t outstanding = 0;   // bytes sent whose consumption we have not heard of
-    MonotonicTime last_arrival{};    // of what we sent: keeps its order
-    bool peer_has_ended = false;     // after what has arrived there is no more
-    bool is_shut = false;            // we have said that there is no more
+    std::size_t first_consumed = 0;    // of the first piece
+    std::uint64_t outstanding = 0;     // bytes sent whose consumption we have not heard of
+    std::deque<PeerAction> under_way;  // what we sent, in order
+    bool peer_has_ended = false;       // after what has arrived there is no more
+    bool is_shut = false;              // we have said that there is no more
     bool is_broken = false;
     bool is_closed = false;  // the program has let go
     bool is_silent = false;  // the machine has lost its power: it does not answer
@@ -132,7 +134,6 @@ class SimNetwork {
   struct Line {
     SimLink link;
     std::deque<Action> held;
-    MonotonicTime release{};  // when the last of what was held arrives: nothing overtakes it
   };
   struct Attempt {
     Connected done;  // empty once it was called
@@ -147,10 +148,9 @@ class SimNetwork {
   }
   // Null when both ends are closed.
   [[nodiscard]] Side* find(SimSocketId socket);
-  void carry(std::uint32_t from, std::uint32_t to, MonotonicTime not_before, Action action);
-  void arrive(std::uint32_t from, std::uint32_t to, Action action);
+  void carry(std::uint32_t from, std::uint32_t to, Action action);
   // From a socket to its other end, in order.
-  void carry_to_peer(SimSocketId from, std::move_only_function<void(Side&)> action);
+  void carry_to_peer(SimSocketId from, PeerAction action);
   void piece_arrived(SimSocketId to, std::string piece);
   void break_side(SimSocketId socket);
   void reset_peer(SimSocketId socket);

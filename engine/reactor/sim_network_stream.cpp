@@ -16,17 +16,17 @@ void SimNetwork::wake(Action& action) {
   if (action) std::exchange(action, nullptr)();
 }
 
-void SimNetwork::carry_to_peer(SimSocketId from, std::move_only_function<void(Side&)> action) {
+void SimNetwork::carry_to_peer(SimSocketId from, PeerAction action) {
+  // What travels is only a turn to arrive: whichever comes first lets the oldest piece in, so their order is
+  // kept however turns are delayed.
   Side& sender = side(from);
-  const SimSocketId to = from.other();
-  const SimLink& way = link(sender.node, side(to).node);
-  sender.last_arrival =
-      std::max(sender.last_arrival, events_.now() + random_.between(way.latency_min, way.latency_max));
-  events_.at(sender.last_arrival, [this, to, from_node = sender.node, to_node = side(to).node,
-                                   action = std::move(action)]() mutable {
-    arrive(from_node, to_node, [this, to, action = std::move(action)]() mutable {
-      if (Side* receiver = find(to)) action(*receiver);
-    });
+  sender.under_way.push_back(std::move(action));
+  carry(sender.node, side(from.other()).node, [this, from] {
+    Side* still_there = find(from);
+    if (still_there == nullptr) return;
+    PeerAction oldest = std::move(still_there->under_way.front());
+    still_there->under_way.pop_front();
+    oldest(side(from.other()));
   });
 }
 
@@ -84,7 +84,7 @@ SimNetwork::Result<std::uint64_t> SimNetwork::receive(SimSocketId socket, std::s
     receiver.first_consumed = 0;
   }
   // The acknowledgement opens the sender's window.
-  carry(receiver.node, side(socket.other()).node, {}, [this, sender = socket.other(), count] {
+  carry(receiver.node, side(socket.other()).node, [this, sender = socket.other(), count] {
     Side* acknowledged = find(sender);
     if (acknowledged == nullptr) return;
     acknowledged->outstanding -= std::min(acknowledged->outstanding, count);

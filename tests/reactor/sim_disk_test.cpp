@@ -128,6 +128,13 @@ TEST_F(SimDiskTest, WhatWasPendingBeyondACutNeverReturns) {
   EXPECT_THAT(after_cuts("a"), ElementsAre(std::string("12\0\0x", 5)));
 }
 
+TEST_F(SimDiskTest, ASyncedWriteStandsOnTheSizeThatTheFileWasCutTo) {
+  const SimFileId file = durable("a", "12345");
+  ASSERT_TRUE(disk.resize(file, 2));
+  write(file, 4, "x", Sync::data);
+  EXPECT_THAT(after_cuts("a"), ElementsAre(std::string("12\0\0x", 5)));
+}
+
 TEST_F(SimDiskTest, OfOverlappingWritesTheLaterWins) {
   const SimFileId file = durable("a", "old");
   write(file, 0, "1st");
@@ -195,6 +202,38 @@ TEST_F(SimDiskTest, ANameKeepsTheOrderOfItsChanges) {
   const SimFileId second = create("a");
   write(second, 0, "2", Sync::data);
   EXPECT_THAT(after_cuts("a"), ElementsAre("(gone)", "1", "2"));
+}
+
+TEST_F(SimDiskTest, ANameThatWasGivenAwayIsNotTakenAgainWithoutThat) {
+  durable("a", "1");
+  ASSERT_TRUE(disk.rename("a", "b"));
+  write(create("a"), 0, "2", Sync::data);
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    SimDisk copy(1_GiB);
+    copy.restore(disk.image());
+    SimRandom random(seed);
+    copy.power_cut(random, SimCut::by_seed);
+    EXPECT_TRUE(copy.read_file("a") == "1" || copy.read_file("b") == "1") << "seed " << seed;
+  }
+}
+
+TEST_F(SimDiskTest, ASyncOfAFolderTakesEarlierChangesOfARenamedFileAlong) {
+  disk.write_file("from/.keep", "");
+  disk.write_file("to/.keep", "");
+  write(create("from/a"), 0, "x", Sync::data);
+  ASSERT_TRUE(disk.rename("from/a", "to/a"));
+  sync_folder("to");
+  EXPECT_THAT(after_cuts("to/a"), ElementsAre("x"));
+  EXPECT_THAT(after_cuts("from/a"), ElementsAre("(gone)"));
+}
+
+TEST_F(SimDiskTest, ASyncOfAFolderCoversWhatHadCompletedWhenItWasSubmitted) {
+  write(create("a"), 0, "x", Sync::data);
+  const SimMark submitted = disk.mark();
+  write(create("b"), 0, "x", Sync::data);
+  EXPECT_TRUE(disk.sync_folder("/", submitted));
+  EXPECT_THAT(after_cuts("a"), ElementsAre("x"));
+  EXPECT_THAT(after_cuts("b"), ElementsAre("(gone)", "x"));
 }
 
 TEST_F(SimDiskTest, NamesOfOneFolderSurviveIndependently) {

@@ -1,6 +1,7 @@
 // The fault model of sim_network.h, as programs meet it.
 #include "engine/reactor/sim_network.h"
 
+#include <cerrno>
 #include <gmock/gmock.h>
 
 #include "engine/reactor/sim_world.h"
@@ -170,6 +171,70 @@ TEST_P(SimNetworkTest, NobodyListeningIsARefusalAndACutLinkATimeout) {
   EXPECT_EQ(sent, ErrorCode::unavailable);
 }
 
+// The network by itself: a stream from node 1 (process 1) to node 2 (process 2).
+class SimStreamTest : public testing::TestWithParam<std::uint64_t> {
+ protected:
+  SimStreamTest() {
+    network.set_node_count(2);
+    const SimListenerId listener = network.listen(2, 2, k_port);
+    network.connect(1, 1, {"10.0.0.2", k_port}, [&](SimNetwork::Result<SimSocketId> result) {
+      client = result.value();
+      return true;
+    });
+    while (client.connection == 0) events.step();
+    server = network.accept(listener).value();
+  }
+  void run_for(Duration duration) {
+    const MonotonicTime end = events.now() + duration;
+    while (events.next_time() <= end) events.step();
+    events.advance(end);
+  }
+  void send(char byte) { EXPECT_EQ(network.send(client, std::as_bytes(std::span(&byte, 1))), 1U); }
+
+  SimEvents events;
+  SimRandom random{GetParam()};
+  SimNetwork network{events, random};
+  SimSocketId client, server;
+};
+
+TEST_P(SimStreamTest, BytesKeepTheirOrderThroughCutsAndHeals) {
+  std::string expected;
+  for (int i = 0; i < 300; ++i) {
+    const char byte = static_cast<char>('!' + i % 90);
+    expected += byte;
+    send(byte);
+    run_for(random.between(Duration(0), Duration(20'000)));
+    if (random.below(10) == 0) network.cut(1, 2);
+    if (random.below(5) == 0) network.heal(1, 2);
+  }
+  network.heal_all();
+  run_for(1s);
+  std::string received;
+  char bytes[64];
+  while (const auto count = network.receive(server, std::as_writable_bytes(std::span(bytes)))) {
+    received.append(bytes, *count);
+  }
+  EXPECT_EQ(received, expected);
+}
+
+TEST_P(SimStreamTest, AMachineWithoutPowerDoesNotAnswer) {
+  network.reset_after_power_cut_max = 10'000h;
+  network.process_ended(2, SimNetwork::Ending::power_cut);
+  send('x');
+  run_for(1s);
+  send('y');
+}
+
+TEST_P(SimStreamTest, AProcessThatIsGoneAnswersWithAReset) {
+  network.process_ended(2, SimNetwork::Ending::killed);
+  run_for(1s);
+  std::byte byte{};
+  (void)network.send(client, std::span(&byte, 1));
+  run_for(1s);
+  EXPECT_EQ(network.send(client, std::span(&byte, 1)).error(), ECONNRESET);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, SimStreamTest, testing::Range<std::uint64_t>(1, 21));
 INSTANTIATE_TEST_SUITE_P(Seeds, SimNetworkTest, testing::Range<std::uint64_t>(1, 11));
 
 }  // namespace
