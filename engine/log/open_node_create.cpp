@@ -1,0 +1,101 @@
+#include <algorithm>
+#include <array>
+
+#include "engine/log/open_node_parts.h"
+
+namespace millrace {
+namespace {
+
+// What stands in a data folder, and so what an unfinished one may hold.
+constexpr std::array<std::string_view, 6> k_our_names = {"ballast",      "groups",  "identity",
+                                                         "identity.new", "journal", "lock"};
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// With parents where they are missing; each name is durable before something is put behind it.
+Task<Result<void>> make_folder(Reactor& reactor, std::string path) {
+  auto made = co_await reactor.create_folder(path);
+  if (!made && made.error().code == ErrorCode::already_exists) co_return Result<void>{};
+  if (!made && made.error().code == ErrorCode::not_found && parent_of(path) != path) {
+    CO_TRY_VOID(co_await make_folder(reactor, parent_of(path)));
+    made = co_await reactor.create_folder(path);
+  }
+  CO_TRY_VOID(std::move(made));
+  co_return co_await reactor.sync_folder(parent_of(path));
+}
+
+// A folder without identity that is ours was given up before it held anything.
+Task<Result<void>> check_holds_nothing(OpenContext& context) {
+  auto groups = co_await context.reactor.list(context.folder.groups_folder());
+  if (!groups && groups.error().code == ErrorCode::not_found) co_return Result<void>{};
+  CO_TRY_VOID(std::move(groups));
+  if (groups->empty()) co_return Result<void>{};
+  co_return fail(
+      ErrorCode::wrong_folder,
+      "{} holds groups but no file named identity; put that file back, or name another data folder",
+      context.folder.root());
+}
+
+}  // namespace
+
+Task<Result<FolderState>> look_at_folder(OpenContext& context) {
+  auto names = co_await context.reactor.list(context.folder.root());
+  if (!names && names.error().code == ErrorCode::not_found) co_return FolderState::missing;
+  if (!names) co_return fail(std::move(names).error());
+  const auto is_identity = [](const FolderEntry& entry) { return entry.name == "identity"; };
+  if (std::ranges::any_of(*names, is_identity)) co_return FolderState::ours;
+  for (const FolderEntry& entry : *names) {
+    if (std::ranges::find(k_our_names, entry.name) != k_our_names.end()) continue;
+    co_return fail(ErrorCode::wrong_folder,
+                   "{} is no data folder and not empty ({} stands in it); name an empty or a new folder",
+                   context.folder.root(), entry.name);
+  }
+  CO_TRY_VOID(co_await check_holds_nothing(context));
+  co_return FolderState::unfinished;
+}
+
+Task<Result<void>> create_root(OpenContext& context) {
+  return make_folder(context.reactor, context.folder.root());
+}
+
+Task<Result<void>> create_folders(OpenContext& context) {
+  CO_TRY_VOID(co_await make_folder(context.reactor, context.folder.journal_folder()));
+  co_return co_await make_folder(context.reactor, context.folder.groups_folder());
+}
+
+Task<Result<void>> keep_ballast(OpenContext& context) {
+  Reactor& reactor = context.reactor;
+  const std::string path = context.folder.ballast();
+  auto file = co_await reactor.open(path, {.mode = OpenMode::read_write});
+  if (!file && file.error().code == ErrorCode::not_found)
+    file = co_await reactor.open(path, {.mode = OpenMode::create});
+  if (!file) co_return fail(std::move(file).error());
+  CO_TRY(const std::uint64_t size, co_await reactor.size(*file));
+  if (size >= context.options.ballast_size) co_return Result<void>{};
+  auto allocated = co_await reactor.allocate(*file, 0, context.options.ballast_size);
+  if (!allocated && allocated.error().code == ErrorCode::disk_full) {
+    context.notes.push_back(
+        fmt::format("the disk is too full for the ballast file {} of {} bytes; free some space", path,
+                    context.options.ballast_size));
+    co_return co_await remove_if_there(reactor, path);
+  }
+  CO_TRY_VOID(std::move(allocated));
+  CO_TRY_VOID(co_await reactor.sync(*file));
+  co_return co_await reactor.sync_folder(context.folder.root());
+}
+
+Task<Result<void>> allocate_with_ballast(OpenContext& context, File file, std::uint64_t length) {
+  auto allocated = co_await context.reactor.allocate(file, 0, length);
+  if (allocated || allocated.error().code != ErrorCode::disk_full) co_return allocated;
+  auto removed = co_await context.reactor.remove_file(context.folder.ballast());
+  if (!removed) co_return allocated;
+  context.notes.push_back(
+      fmt::format("the disk is full: gave up the ballast file {}", context.folder.ballast()));
+  co_return co_await context.reactor.allocate(file, 0, length);
+}
+
+}  // namespace millrace
