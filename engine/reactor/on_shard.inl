@@ -21,13 +21,6 @@ struct FrameMemory {
   friend bool operator==(FrameMemory, FrameMemory) { return true; }
 };
 
-template <class T>
-struct TaskValue;
-template <class R>
-struct TaskValue<Task<R>> {
-  using type = R;
-};
-
 struct Nothing {};
 
 template <class R>
@@ -78,7 +71,7 @@ namespace millrace {
 
 template <class Function>
 auto on_shard(Reactor& here, ShardId target, Function function) -> std::invoke_result_t<Function&, Reactor&> {
-  using R = typename on_shard_detail::TaskValue<std::invoke_result_t<Function&, Reactor&>>::type;
+  using R = typename std::invoke_result_t<Function&, Reactor&>::Value;
   using Call = on_shard_detail::Call<R>;
   on_shard_detail::Wait<R> wait(std::allocate_shared<Call>(on_shard_detail::FrameMemory<Call>()), here);
   here.post(target, [origin = here.shard(), call = wait.call, function = std::move(function)](Reactor& there) mutable {

@@ -101,17 +101,18 @@ struct ShardThreads::Shared {
 void ShardThreads::Shared::run(std::uint32_t shard) {
   ::pthread_setname_np(::pthread_self(), fmt::format("shard {}", shard).c_str());
   if (options.pin) pin_to_processor(shard);
-  auto reactor = UringReactor::create(setup_of(options, shard), mail);
-  if (reactor) {
-    regions[shard] = (*reactor)->region();
+  std::unique_ptr<UringReactor> reactor;
+  if (auto made = UringReactor::create(setup_of(options, shard), mail)) {
+    reactor = *std::move(made);
+    regions[shard] = reactor->region();
   } else {
-    errors[shard] = std::move(reactor).error();
+    errors[shard] = made.error();
   }
   created.arrive_and_wait();
   begin.wait();
   if (refused) return;
-  (*reactor)->run(main(**reactor));
-  (*reactor)->stop();
+  reactor->run(main(*reactor));
+  reactor->stop();
   ended.arrive_and_wait();
 }
 

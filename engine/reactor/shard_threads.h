@@ -54,21 +54,15 @@ class ShardThreads {
 
 namespace shard_threads_detail {
 [[nodiscard]] Result<void> run_here(const ShardsOptions& options, const ShardMain& main);
-template <class T>
-struct TaskValue;
-template <class T>
-struct TaskValue<Task<T>> {
-  using type = T;
-};
 }  // namespace shard_threads_detail
 
 // One reactor on the calling thread: runs `function(UringReactor&)`, a task, to its end and gives its value.
 // For tools and tests; options.count and options.pin do not matter. Nothing that belongs to the reactor
 // (buffers, files) may be in the value.
 template <class Function>
-auto run_uring(const ShardsOptions& options, Function function) -> Result<
-    typename shard_threads_detail::TaskValue<std::invoke_result_t<Function&, UringReactor&>>::type> {
-  using T = typename shard_threads_detail::TaskValue<std::invoke_result_t<Function&, UringReactor&>>::type;
+auto run_uring(const ShardsOptions& options, Function function)
+    -> Result<typename std::invoke_result_t<Function&, UringReactor&>::Value> {
+  using T = typename std::invoke_result_t<Function&, UringReactor&>::Value;
   if constexpr (std::is_void_v<T>) {
     return shard_threads_detail::run_here(options, function);
   } else {

@@ -64,6 +64,7 @@ struct Promise<void> : PromiseBase {
 template <class T>
 class [[nodiscard]] Task {
  public:
+  using Value = T;
   using promise_type = task_detail::Promise<T>;
   using Handle = std::coroutine_handle<promise_type>;
 
