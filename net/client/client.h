@@ -43,7 +43,7 @@ struct ClientOptions {
   // Stands in the server's log.
   std::string name = "millrace-client";
   // Refuse a server of another cluster (wrong_folder is its answer); nothing: take any.
-  std::optional<ClusterId> cluster;
+  std::optional<ClusterId> cluster{};
   // Bound of one attempt to connect, hello included.
   Duration connect_timeout = std::chrono::seconds(5);
   // How long a request waits for a connection, over as many attempts as fit; 0: until the first attempt has

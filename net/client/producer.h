@@ -47,6 +47,11 @@ enum class Timestamps : std::uint8_t {
   as_given,  // RecordView::timestamp is what the record gets
 };
 
+enum class AfterFailure : std::uint8_t {
+  go_on,  // later batches are sent all the same
+  stop,   // what was not yet sent fails with `cancelled`, and append() with it
+};
+
 struct ProducerOptions {
   Acks acks = Acks::durable;
   Codec codec = Codec::none;  // none, lz4 or zstd
@@ -59,6 +64,7 @@ struct ProducerOptions {
   // Bytes of batches gathered or on their way, over all partitions; append() refuses beyond.
   std::uint64_t buffered_bytes_max = 32u << 20;
   Duration timeout{0};  // of a batch, from being sealed; 0: ClientOptions::request_timeout
+  AfterFailure after_failure = AfterFailure::go_on;
 };
 
 // The fate of one batch. Everything in it is valid during the callback alone.
@@ -106,7 +112,7 @@ class Producer {
   // Takes a copy of the record and returns its number among those that this producer appended to the
   // partition, from 0. Never waits. Errors, with nothing taken: overloaded (buffered_bytes_max or the
   // reactor's buffers are used up: wait in room()), record_too_large (for k_batch_size_max), invalid_argument
-  // (no such partition).
+  // (no such partition), cancelled (after a failure, with AfterFailure::stop).
   Result<std::uint64_t> append(ProducerTopic topic, std::uint32_t partition, const RecordView& record);
   // Chooses the partition: by the key's murmur2 as Kafka's Java client does; without a key, one partition
   // until its batch is full, then the next.

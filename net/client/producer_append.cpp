@@ -88,6 +88,8 @@ Result<std::uint64_t> ProducerState::append(ProducerTopic topic, std::uint32_t n
                                             const RecordView& given) {
   TRY(Partition* const found, partition(topic, number));
   Partition& to = *found;
+  if (stopped_) [[unlikely]]
+    return fail(*stopped_);
   if (buffered_ >= options_.buffered_bytes_max) [[unlikely]] {
     return fail(ErrorCode::overloaded, "{} bytes wait to be delivered, at most {} may; wait for room()",
                 buffered_, options_.buffered_bytes_max);

@@ -122,8 +122,8 @@ Task<void> ProducerState::depart(Self self, Partition& from) {
 
 Task<void> ProducerState::deliver(Self self, Partition& from, Sealed batch) {
   if (self->closed_) co_return;
-  if (!batch.batch) {
-    self->finish(from, batch, fail(batch.batch.error()));
+  if (!batch.batch || self->stopped_) {
+    self->finish(from, batch, fail(batch.batch ? *self->stopped_ : batch.batch.error()));
     co_return;
   }
   const Result<Produced> result =
@@ -179,6 +179,10 @@ void ProducerState::count(const Sealed& batch, const Result<Produced>& result, D
       code == ErrorCode::connection_lost || code == ErrorCode::timed_out || code == ErrorCode::sync_failed;
   (unknown ? statistics_.records_unknown : statistics_.records_failed) += batch.count;
   if (!first_error_) first_error_ = result.error();
+  if (!stopped_ && options_.after_failure == AfterFailure::stop) {
+    stopped_ =
+        Error{ErrorCode::cancelled, "not sent, because an earlier batch failed: " + result.error().message};
+  }
 }
 
 }  // namespace millrace

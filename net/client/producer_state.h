@@ -87,6 +87,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   std::uint64_t buffered_ = 0;
   bool pool_empty_ = false;
   bool closed_ = false;
+  std::optional<Error> stopped_;  // by the first failure, with AfterFailure::stop
   std::int64_t wall_ms_ = 0;
   MonotonicTime wall_read_at_{k_never};
   WaitQueue changed_;  // a batch has met its fate

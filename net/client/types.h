@@ -36,7 +36,7 @@ struct TopicSpec {
   Duration segment_age{0};            // or at this age; whole milliseconds, as is retention_age
   std::uint64_t retention_bytes = 0;  // a partition keeps about this much
   Duration retention_age{0};          // and sealed segments no longer than this
-  TopicId id;                         // given by the server; ignored when creating
+  TopicId id{};                       // given by the server; ignored when creating
 };
 
 struct PartitionDescription {

@@ -1,0 +1,232 @@
+// Producer against a scripted server: gathering, order, bounds, and what is said of each batch.
+#include "net/client/producer.h"
+#include "tests/net/client_fixture.h"
+
+namespace millrace::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class ProducerTest : public ClientFixture {
+ protected:
+  static void append(Producer& producer, ProducerTopic topic, const std::string& value) {
+    const auto taken = producer.append(topic, 0, record_of(value));
+    CHECK(taken, "{}", taken.error().message);
+  }
+  static std::vector<std::string> numbers(int count) {
+    std::vector<std::string> all;
+    for (int i = 0; i < count; ++i) all.push_back(std::to_string(i));
+    return all;
+  }
+};
+
+TEST_F(ProducerTest, RecordsArriveOnceAndInOrder) {
+  const auto all = numbers(20'000);
+  run([&](Client& client) -> Task<void> {
+    std::int64_t next = 0;
+    Producer producer(client, {.batch_bytes = 4096}, [&](const Delivery& delivery) {
+      EXPECT_EQ(delivery.result->base_offset, Offset{next});
+      EXPECT_EQ(delivery.first, static_cast<std::uint64_t>(next));
+      next += delivery.count;
+    });
+    const auto topic = *co_await producer.open("events");
+    for (const std::string& value : all) append(producer, topic, value);
+    EXPECT_TRUE((co_await producer.flush()).has_value());
+    EXPECT_EQ(next, 20'000);
+    EXPECT_EQ(producer.statistics().records_delivered, 20'000u);
+    EXPECT_EQ(producer.buffered_bytes(), 0u);
+  });
+  EXPECT_EQ(server_.values(), all);
+}
+
+TEST_F(ProducerTest, RecordsGatherWhileABatchIsOnTheWay) {
+  run([this](Client& client) -> Task<void> {
+    Producer producer(client);
+    const auto topic = *co_await producer.open("events");
+    append(producer, topic, "first");
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::microseconds(1)));
+    for (int i = 0; i < 100; ++i) append(producer, topic, "later");
+    EXPECT_TRUE((co_await producer.flush()).has_value());
+    EXPECT_EQ(server_.batches().size(), 2u);
+  });
+}
+
+TEST_F(ProducerTest, LingerGathersWhenNothingIsOnTheWay) {
+  run([this](Client& client) -> Task<void> {
+    Producer producer(client, {.linger = std::chrono::seconds(1)});
+    const auto topic = *co_await producer.open("events");
+    for (int i = 0; i < 10; ++i) {
+      append(producer, topic, "slow");
+      static_cast<void>(co_await client.reactor().sleep(std::chrono::milliseconds(50)));
+    }
+    EXPECT_EQ(server_.batches().size(), 0u);
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(2)));
+    EXPECT_EQ(server_.batches().size(), 1u);
+  });
+}
+
+TEST_F(ProducerTest, AtMostSoManyBatchesAreOnTheWay) {
+  server_.on_produce = [](std::uint64_t) { return Reply::hold; };
+  run([this](Client& client) -> Task<void> {
+    Producer producer(client, {.batch_bytes = 4096, .batches_in_flight_max = 2});
+    const auto topic = *co_await producer.open("events");
+    for (int i = 0; i < 5; ++i) append(producer, topic, std::string(4000, 'x'));
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+    EXPECT_EQ(server_.produces(), 2u);
+    server_.on_produce = [](std::uint64_t) { return Reply::answer; };
+    server_.release();
+    EXPECT_TRUE((co_await producer.flush()).has_value());
+    EXPECT_EQ(server_.produces(), 5u);
+  });
+}
+
+TEST_F(ProducerTest, AppendRefusesBeyondItsBoundUntilThereIsRoom) {
+  run([](Client& client) -> Task<void> {
+    Producer producer(client, {.batch_bytes = 4096, .buffered_bytes_max = 64 << 10});
+    const auto topic = *co_await producer.open("events");
+    const std::string value(1000, 'x');
+    int taken = 0;
+    while (producer.append(topic, 0, record_of(value))) ++taken;
+    EXPECT_EQ(producer.append(topic, 0, record_of(value)).error().code, ErrorCode::overloaded);
+    EXPECT_THAT(taken, testing::AllOf(testing::Ge(60), testing::Le(66)));
+    EXPECT_TRUE((co_await producer.room()).has_value());
+    EXPECT_TRUE(producer.append(topic, 0, record_of(value)).has_value());
+    EXPECT_TRUE((co_await producer.flush()).has_value());
+    EXPECT_EQ(producer.statistics().records_delivered, static_cast<std::uint64_t>(taken) + 1);
+  });
+}
+
+TEST_F(ProducerTest, ARecordLargerThanABatchGetsItsOwn) {
+  const std::string large(1 << 20, 'L');
+  run([&](Client& client) -> Task<void> {
+    Producer producer(client, {.batch_bytes = 4096});
+    const auto topic = *co_await producer.open("events");
+    append(producer, topic, "before");
+    append(producer, topic, large);
+    append(producer, topic, "after");
+    EXPECT_TRUE((co_await producer.flush()).has_value());
+    const auto refused = producer.append(topic, 0, record_of(std::string(k_batch_size_max, 'x')));
+    EXPECT_EQ(refused.error().code, ErrorCode::record_too_large);
+  });
+  EXPECT_EQ(server_.values(), (std::vector<std::string>{"before", large, "after"}));
+}
+
+TEST_F(ProducerTest, CompressedBatchesHoldTheSameRecords) {
+  const auto all = numbers(1000);
+  for (const Codec codec : {Codec::lz4, Codec::zstd}) {
+    run([&](Client& client) -> Task<void> {
+      Producer producer(client, {.codec = codec});
+      const auto topic = *co_await producer.open("events");
+      for (const std::string& value : all) append(producer, topic, value);
+      EXPECT_TRUE((co_await producer.flush()).has_value());
+      EXPECT_LT(producer.statistics().batch_bytes, producer.statistics().record_bytes * 4);
+    });
+  }
+  auto twice = all;
+  twice.insert(twice.end(), all.begin(), all.end());
+  EXPECT_EQ(server_.values(), twice);
+  EXPECT_EQ(static_cast<Codec>(server_.batches().front()[22] & 7), Codec::lz4);
+  EXPECT_EQ(static_cast<Codec>(server_.batches().back()[22] & 7), Codec::zstd);
+}
+
+TEST_F(ProducerTest, SendGivesTheRecordsOffset) {
+  run([](Client& client) -> Task<void> {
+    Producer producer(client);
+    const auto topic = *co_await producer.open("events");
+    append(producer, topic, "zero");
+    append(producer, topic, "one");
+    const std::string value = "two";
+    EXPECT_EQ(co_await producer.send(topic, 0, record_of(value)), Offset{2});
+  });
+}
+
+TEST_F(ProducerTest, ARefusedBatchFailsAndLaterOnesGoOn) {
+  server_.on_produce = [](std::uint64_t request) { return request == 0 ? Reply::refuse : Reply::answer; };
+  run([](Client& client) -> Task<void> {
+    Producer producer(client);
+    const auto topic = *co_await producer.open("events");
+    append(producer, topic, "refused");
+    const auto flushed = co_await producer.flush();
+    EXPECT_EQ(flushed.error().code, ErrorCode::disk_full);
+    append(producer, topic, "taken");
+    EXPECT_TRUE((co_await producer.flush()).has_value());
+    EXPECT_EQ(producer.statistics().records_failed, 1u);
+    EXPECT_EQ(producer.statistics().records_delivered, 1u);
+  });
+  EXPECT_THAT(server_.values(), ElementsAre("taken"));
+}
+
+TEST_F(ProducerTest, AfterAFailureNothingMoreIsSentIfSoWished) {
+  server_.on_produce = [](std::uint64_t request) { return request == 0 ? Reply::refuse : Reply::answer; };
+  run([](Client& client) -> Task<void> {
+    Producer producer(client,
+                      {.batch_bytes = 4096, .batches_in_flight_max = 1, .after_failure = AfterFailure::stop});
+    const auto topic = *co_await producer.open("events");
+    for (int i = 0; i < 3; ++i) append(producer, topic, std::string(4000, 'x'));
+    EXPECT_EQ((co_await producer.flush()).error().code, ErrorCode::disk_full);
+    const auto refused = producer.append(topic, 0, record_of("more"));
+    EXPECT_EQ(refused.error().code, ErrorCode::cancelled);
+    EXPECT_THAT(refused.error().message, HasSubstr("an earlier batch failed"));
+    EXPECT_EQ(producer.statistics().records_failed, 3u);
+  });
+  EXPECT_EQ(server_.produces(), 1u);
+}
+
+TEST_F(ProducerTest, AnUnknownOutcomeIsReportedOnceAndNeverRetried) {
+  server_.on_produce = [](std::uint64_t request) { return request == 0 ? Reply::close : Reply::answer; };
+  run([](Client& client) -> Task<void> {
+    std::vector<ErrorCode> errors;
+    Producer producer(client, {}, [&](const Delivery& delivery) {
+      if (!delivery.result) errors.push_back(delivery.result.error().code);
+    });
+    const auto topic = *co_await producer.open("events");
+    append(producer, topic, "unknown");
+    EXPECT_FALSE((co_await producer.flush()).has_value());
+    append(producer, topic, "next");
+    EXPECT_TRUE((co_await producer.flush()).has_value());
+    EXPECT_THAT(errors, ElementsAre(ErrorCode::connection_lost));
+    EXPECT_EQ(producer.statistics().records_unknown, 1u);
+  });
+  EXPECT_THAT(server_.values(), ElementsAre("unknown", "next"));
+}
+
+TEST_F(ProducerTest, ManyPartitionsWithLittleEachDoNotBlockEachOther) {
+  server_.partitions = 100;
+  server_.requests_in_flight_max = 8;
+  run([](Client& client) -> Task<void> {
+    Producer producer(client, {.buffered_bytes_max = 4096});
+    const auto topic = *co_await producer.open("events");
+    EXPECT_EQ(topic.partitions, 100u);
+    const std::string value(200, 'x');
+    for (std::uint32_t i = 0; i < 300; ++i) {
+      while (!producer.append(topic, i % 100, record_of(value))) CHECK(co_await producer.room());
+    }
+    EXPECT_TRUE((co_await producer.flush()).has_value());
+    EXPECT_EQ(producer.statistics().records_delivered, 300u);
+  });
+}
+
+TEST_F(ProducerTest, APartitionThatIsNotThereIsRefused) {
+  run([](Client& client) -> Task<void> {
+    Producer producer(client);
+    const auto topic = *co_await producer.open("events");
+    EXPECT_EQ(producer.append(topic, 1, record_of("x")).error().code, ErrorCode::invalid_argument);
+  });
+}
+
+// Kafka's own figures (UtilsTest.testMurmur2), so that a key lands where Kafka's clients put it.
+TEST(Murmur2, GivesKafkasValues) {
+  const auto hash = [](const std::string& text) { return static_cast<std::int32_t>(murmur2(view(text))); };
+  EXPECT_EQ(hash("21"), -973932308);
+  EXPECT_EQ(hash("foobar"), -790332482);
+  EXPECT_EQ(hash("a-little-bit-long-string"), -985981536);
+  EXPECT_EQ(hash("a-little-bit-longer-string"), -1486304829);
+  EXPECT_EQ(hash("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8"), -58897971);
+  EXPECT_EQ(hash("abc"), 479470107);
+  EXPECT_EQ(Producer::partition_of(view("21"), 10),
+            (static_cast<std::uint32_t>(-973932308) & 0x7fffffff) % 10);
+}
+
+}  // namespace
+}  // namespace millrace::test
