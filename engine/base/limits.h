@@ -88,6 +88,8 @@ inline constexpr std::uint32_t k_transfer_rate_min = 64u << 10;
 inline constexpr std::uint32_t k_sweep_interval_ms = 500;
 // Answers of one connection that wait to be sent: two of the largest fetches. Beyond it nothing more is read from it.
 inline constexpr std::uint64_t k_send_queue_max = 16_MiB;
+// Answers of all connections that wait to be sent; beyond it the connection that holds most of them back is closed.
+inline constexpr std::uint64_t k_answer_bytes_max = 128_MiB;
 // Receive buffers: the first 4 KiB of a large payload may be copied, and no more arrive with its table; while only
 // small frames come, larger receives save system calls.
 inline constexpr std::uint32_t k_receive_size_min = k_block_size;
@@ -109,7 +111,7 @@ inline constexpr std::uint32_t k_drain_deadline_ms = 5'000;
 static_assert(k_hello_size_max <= k_receive_size_min);
 static_assert(k_receive_size_min <= k_direct_size_min && k_receive_size_max >= k_direct_size_min);
 static_assert(k_request_bytes_max >= std::uint64_t{4} * k_batch_size_max);
-static_assert(k_fetch_size_max + k_batch_size_max <= k_send_queue_max);
+static_assert(k_fetch_size_max + k_batch_size_max <= k_send_queue_max && k_send_queue_max <= k_answer_bytes_max);
 static_assert(k_batch_size_max + k_table_size_max < k_frame_size_max);
 static_assert(k_direct_size_min < k_batch_size_target);
 

@@ -1,0 +1,234 @@
+#include "net/connection.h"
+
+#include <utility>
+
+#include "engine/wire/table.h"
+#include "net/handlers.h"
+
+namespace millrace {
+
+ServerConnection::ServerConnection(ShardContext& context, Socket socket)
+    : context_(context),
+      reactor_(context.reactor),
+      socket_(std::move(socket)),
+      peer_(to_string(reactor_.peer_address(socket_))),
+      reader_(reactor_, socket_, context.counters.reader),
+      queue_(reactor_.buffers()),
+      changed_(reactor_),
+      accepted_(reactor_.now()),
+      last_activity_(accepted_) {
+  ++context_.counters.connections;
+  ++context_.counters.accepted;
+}
+
+ServerConnection::~ServerConnection() {
+  --context_.counters.connections;
+  context_.answer_bytes -= queue_.bytes();
+}
+
+Task<void> ServerConnection::serve() {
+  const Self self = shared_from_this();
+  co_await receive_requests();
+  ending_ = true;
+  changed_.wake_all();
+  while (!broken_ && (in_flight_ != 0 || sending_)) co_await changed_.wait();
+  lose();
+  // The peer sees the end; that the socket is gone already is no news.
+  static_cast<void>(co_await reactor_.shutdown(socket_));
+}
+
+// ---- requests
+
+void ServerConnection::take(InboundFrame frame, BudgetShare share) {
+  ++context_.counters.requests;
+  last_activity_ = reactor_.now();
+  const std::uint64_t correlation = frame.preamble.correlation;
+  const auto type = request_type(frame.preamble.type);
+  if (type == FrameType::hello || !greeted_) return take_hello(frame);
+  const auto refuse = [&](const Error& error) { send_error(correlation, error, {}); };
+  if (!type) {
+    return refuse(
+        Error{ErrorCode::protocol_error,
+              fmt::format("frame type {} is no request that this server knows", frame.preamble.type)});
+  }
+  if (context_.stopping)
+    return refuse(Error{ErrorCode::shutting_down, "the server is stopping; ask again later"});
+  if (context_.requests_in_flight >= context_.options.requests_max) {
+    ++context_.counters.refused_requests;
+    return refuse(Error{ErrorCode::overloaded, fmt::format("{} requests are under way, the most allowed",
+                                                           context_.requests_in_flight)});
+  }
+  ++in_flight_;
+  ++context_.requests_in_flight;
+  reactor_.spawn(run(shared_from_this(), InboundRequest{.type = *type,
+                                                        .correlation = correlation,
+                                                        .table = std::move(frame.table),
+                                                        .payload = std::move(frame.payload),
+                                                        .share = std::move(share),
+                                                        .received = reactor_.now()}));
+}
+
+Task<void> ServerConnection::run(Self self, InboundRequest request) {
+  const Reply reply(*self, request.type, request.correlation);
+  switch (request.type) {
+    case FrameType::create_topic:
+      co_await handle_create_topic(reply, request);
+      break;
+    case FrameType::list_topics:
+      co_await handle_list_topics(reply, request);
+      break;
+    case FrameType::describe_topic:
+      co_await handle_describe_topic(reply, request);
+      break;
+    case FrameType::delete_topic:
+      co_await handle_delete_topic(reply, request);
+      break;
+    case FrameType::produce:
+      co_await handle_produce(reply, request);
+      break;
+    case FrameType::fetch:
+      co_await handle_fetch(reply, request);
+      break;
+    case FrameType::list_offsets:
+      co_await handle_list_offsets(reply, request);
+      break;
+    case FrameType::trim:
+      co_await handle_trim(reply, request);
+      break;
+    case FrameType::status:
+      co_await handle_status(reply, request);
+      break;
+    case FrameType::hello:
+    case FrameType::error:
+      CHECK(false, "type {} is no request", number(request.type));
+  }
+  self->request_done();
+}
+
+void ServerConnection::request_done() {
+  --in_flight_;
+  changed_.wake_all();
+  finish_if_drained();
+  if (--context_.requests_in_flight == 0) context_.requests_done.wake_all();
+}
+
+// ---- hello
+
+std::optional<Error> ServerConnection::refusal_of_hello(const InboundFrame& frame) const {
+  if (frame.preamble.type != number(FrameType::hello)) {
+    return Error{ErrorCode::protocol_error, "a request before hello; hello must be the first frame"};
+  }
+  if (greeted_) return Error{ErrorCode::protocol_error, "a second hello on one connection"};
+  const auto hello = verified<wire::Hello>(frame.table.bytes());
+  if (!hello) return hello.error();
+  const wire::Hello& table = **hello;
+  if (table.version_min() > k_protocol_version || table.version_max() < k_protocol_version) {
+    return Error{ErrorCode::unsupported_version,
+                 fmt::format("the client speaks versions {} to {} of the protocol, this server version {}",
+                             table.version_min(), table.version_max(), k_protocol_version)};
+  }
+  if (table.cluster() != nullptr && from_wire<ClusterId>(*table.cluster()) != context_.node.cluster) {
+    return Error{ErrorCode::wrong_folder, "this server belongs to another cluster than the client expects"};
+  }
+  if (table.authentication() != nullptr && table.authentication()->size() != 0) {
+    return Error{ErrorCode::unsupported, "the client wants to authenticate; this server has no users"};
+  }
+  return std::nullopt;
+}
+
+void ServerConnection::take_hello(const InboundFrame& frame) {
+  if (const auto error = refusal_of_hello(frame)) {
+    send_error(frame.preamble.correlation, *error, {});
+    if (!greeted_) {
+      ++context_.counters.closed_no_hello;
+      end(error->message.c_str());
+    }
+    return;
+  }
+  greeted_ = true;
+  auto& builder = context_.builder;
+  builder.Clear();
+  const wire::Id cluster = to_wire(context_.node.cluster);
+  const auto server = builder.CreateString(context_.options.server);
+  builder.Finish(wire::CreateHelloAnswer(builder, k_protocol_version, 0, &cluster, context_.node.node.value(),
+                                         context_.options.frame_size_max,
+                                         context_.options.requests_in_flight_max, server));
+  send_answer(answer_to(FrameType::hello), frame.preamble.correlation, {});
+}
+
+// ---- ending
+
+// The receiving loop sees `ending_` when it is resumed; what is queued is sent first.
+void ServerConnection::end(const char* reason) {
+  if (ending_) return;
+  ending_ = true;
+  context_.log_seldom(LogLevel::debug, fmt::format("{}: closing: {}", peer_, reason));
+  changed_.wake_all();
+  finish_if_drained();
+}
+
+void ServerConnection::close_with(const Error& error) {
+  send_error(0, error, {});
+  end(error.message.c_str());
+}
+
+// A receive that waits for the peer ends with the socket.
+void ServerConnection::finish_if_drained() {
+  if ((!draining_ && !ending_) || in_flight_ != 0 || sending_ || broken_) return;
+  abort();
+}
+
+void ServerConnection::drain() {
+  draining_ = true;
+  finish_if_drained();
+}
+
+void ServerConnection::abort() {
+  lose();
+  reactor_.spawn([](Self self) -> Task<void> {
+    static_cast<void>(co_await self->reactor_.shutdown(self->socket_));
+  }(shared_from_this()));
+}
+
+void ServerConnection::lose() {
+  ending_ = true;
+  broken_ = true;
+  context_.answer_bytes -= queue_.bytes();
+  queue_.clear();
+  changed_.wake_all();
+}
+
+bool ServerConnection::overdue(MonotonicTime since, std::uint64_t bytes) const {
+  const auto transfer = std::chrono::milliseconds(bytes * 1000 / context_.options.transfer_rate_min);
+  return reactor_.now() - since > context_.options.transfer_deadline + transfer;
+}
+
+void ServerConnection::sweep() {
+  if (broken_) return;
+  if (sending_ && overdue(send_started_, send_size_))
+    return close_slow_reader("it takes its answers too slowly");
+  if (ending_ || holding_) return;
+  if (!greeted_ && reactor_.now() - accepted_ > context_.options.hello_deadline) {
+    ++context_.counters.closed_no_hello;
+    return close_with({ErrorCode::timed_out, "no hello in time"});
+  }
+  if (const auto since = reader_.partial_since(); since && overdue(*since, reader_.partial_size())) {
+    ++context_.counters.closed_slow_writer;
+    return close_with({ErrorCode::timed_out, "a frame was begun and not finished in time"});
+  }
+  const bool idle = in_flight_ == 0 && !sending_;
+  if (idle && reactor_.now() - last_activity_ > context_.options.idle_timeout) {
+    ++context_.counters.closed_idle;
+    close_with({ErrorCode::timed_out, "the connection was idle for too long"});
+  }
+}
+
+void ServerConnection::close_slow_reader(const char* why) {
+  if (broken_) return;
+  ++context_.counters.closed_slow_reader;
+  context_.log_seldom(LogLevel::warning,
+                      fmt::format("{}: closed with {} bytes unsent: {}", peer_, queue_.bytes(), why));
+  abort();
+}
+
+}  // namespace millrace

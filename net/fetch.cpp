@@ -1,0 +1,133 @@
+// Fetch: entries of one partition from an offset on, now or when there are some.
+#include <algorithm>
+
+#include "net/background.h"
+#include "net/connection.h"
+#include "net/handlers.h"
+
+namespace millrace {
+namespace {
+
+struct Fetch {
+  GroupId group;
+  Offset offset;
+  std::uint64_t min_bytes = 0;
+  std::uint64_t max_bytes = 0;
+  MonotonicTime deadline;
+};
+
+// What an owner answers: the entries, or why not, and what there is.
+struct Found {
+  Result<ReadResult> read;
+  std::optional<LogView> view;
+};
+
+Result<Fetch> read_request(const ShardContext& context, const InboundRequest& request) {
+  constexpr std::uint32_t k_size_default = 1u << 20;
+  TRY(const auto table, verified<wire::Fetch>(request.table.bytes()));
+  TRY(const GroupId group, find_group(context, table->from()));
+  const std::uint32_t max_bytes = table->max_bytes() == 0 ? k_size_default : table->max_bytes();
+  const auto wait =
+      std::min<Duration>(std::chrono::milliseconds(table->max_wait_ms()), context.options.fetch_wait_max);
+  return Fetch{.group = group,
+               .offset = Offset{table->offset()},
+               .min_bytes = std::min(table->min_bytes(), k_fetch_size_max),
+               .max_bytes = std::min(max_bytes, k_fetch_size_max),
+               .deadline = request.received + wait};
+}
+
+Task<Found> read(ShardContext& there, Fetch fetch) {
+  Found found{co_await there.log.read(fetch.group, fetch.offset, fetch.max_bytes), {}};
+  if (const auto view = there.log.view(fetch.group)) found.view = *view;
+  co_return found;
+}
+
+// Suspends until the log has what is waited for, or the server stops.
+class ReadableOrStopping {
+ public:
+  ReadableOrStopping(ShardContext& context, const Fetch& fetch)
+      : context_(context), fetch_(fetch), stop_(context.fetch_waits) {}
+  ReadableOrStopping(const ReadableOrStopping&) = delete;
+  ReadableOrStopping& operator=(const ReadableOrStopping&) = delete;
+  ~ReadableOrStopping() {
+    if (ticket_ != 0) context_.reactor.unschedule(ticket_);
+  }
+
+  bool await_ready() const { return context_.stopping; }
+  void await_suspend(std::coroutine_handle<> handle) {
+    stop_.await_suspend(handle);
+    wait_ = Background(wait_readable(handle));
+  }
+  // The other of the two is taken back when this object goes.
+  void await_resume() const {}
+
+ private:
+  Task<void> wait_readable(std::coroutine_handle<> handle) {
+    co_await context_.log.wait_readable(fetch_.group, fetch_.offset, fetch_.min_bytes, fetch_.deadline);
+    ticket_ = context_.reactor.schedule(handle);
+  }
+
+  ShardContext& context_;
+  const Fetch& fetch_;
+  WaitQueue::Waiter stop_;
+  Background wait_;
+  Ticket ticket_ = 0;
+};
+
+Task<bool> wait(ShardContext& there, Fetch fetch) {
+  co_await ReadableOrStopping(there, fetch);
+  co_return !there.stopping;
+}
+
+bool enough(const Found& found, const Fetch& fetch, const ShardContext& context) {
+  return !found.read || found.read->bytes >= fetch.min_bytes || context.reactor.now() >= fetch.deadline ||
+         context.stopping;
+}
+
+// Room for the answer is promised only while it is being made: a thousand fetches that wait hold none. So a
+// fetch that has to wait takes a hop of its own for that.
+Task<std::optional<Found>> find(ShardContext& context, ServerConnection& connection, Fetch fetch) {
+  for (;;) {
+    if (!co_await connection.promise_answer(fetch.max_bytes)) co_return std::nullopt;
+    Found found =
+        co_await on_owner(context, fetch.group, [fetch](ShardContext& there) { return read(there, fetch); });
+    connection.release_promise(fetch.max_bytes);
+    if (enough(found, fetch, context)) co_return found;
+    found = Found{};
+    const bool go_on =
+        co_await on_owner(context, fetch.group, [fetch](ShardContext& there) { return wait(there, fetch); });
+    if (!go_on) fetch.deadline = context.reactor.now();
+  }
+}
+
+void answer(Reply& reply, const Found& found) {
+  ShardContext& context = reply.context();
+  if (!found.read) {
+    ErrorDetails details;
+    if (found.view && found.read.error().code == ErrorCode::offset_out_of_range) {
+      details = {.log_start = found.view->start.offset, .log_end = found.view->durable.next_offset};
+    }
+    return reply.fail(for_client(found.read.error()), details);
+  }
+  const ReadResult& read = *found.read;
+  context.counters.fetch_bytes += read.bytes;
+  reply.send(wire::CreateFetchAnswer(reply.builder(), read.next_offset.value(),
+                                     read.view.start.offset.value(), read.view.durable.next_offset.value(),
+                                     read.view.durable.next_offset.value(), read.view.term.value()),
+             read.entries);
+}
+
+}  // namespace
+
+Task<void> handle_fetch(Reply reply, InboundRequest& request) {
+  ShardContext& context = reply.context();
+  ++context.counters.fetch_requests;
+  const auto fetch = read_request(context, request);
+  if (!fetch) co_return reply.fail(fetch.error());
+  const auto found = co_await find(context, reply.connection(), *fetch);
+  if (!found) co_return;
+  context.latencies.fetch.record(context.reactor.now() - request.received);
+  answer(reply, *found);
+}
+
+}  // namespace millrace

@@ -1,0 +1,78 @@
+// Produce: one batch into one partition.
+#include "engine/base/record_batch.h"
+#include "net/handlers.h"
+
+namespace millrace {
+namespace {
+
+struct Produce {
+  GroupId group;
+  AckLevel ack = AckLevel::durable;
+  Slice batch;
+  std::uint32_t offset_count = 0;
+  MonotonicTime deadline = k_never;
+};
+
+struct Produced {
+  Appended appended;
+  Offset log_start;
+};
+
+Result<Produce> read_request(ShardContext& context, InboundRequest& request) {
+  TRY(const auto verified_table, verified<wire::Produce>(request.table.bytes()));
+  const wire::Produce* table = &*verified_table;
+  if (table->ack() > wire::Ack::MAX) {
+    return fail(ErrorCode::invalid_argument,
+                "acknowledgement level {}; 0 (none), 1 (leader) and 2 (durable) exist",
+                static_cast<unsigned>(table->ack()));
+  }
+  const auto ack = static_cast<AckLevel>(table->ack());
+  TRY(const GroupId group, find_group(context, table->to()));
+  if (request.payload.length == 0) return fail(ErrorCode::corrupt_batch, "a produce without a batch");
+  TRY(const BatchHeader header, check_batch(request.payload.bytes()));
+  context.counters.produce_records += static_cast<std::uint64_t>(header.record_count);
+  context.counters.produce_bytes += request.payload.length;
+  const MonotonicTime deadline = deadline_of(context, request, table->deadline_ms());
+  // From here on the log has the only reference to the batch.
+  return Produce{group, ack, std::move(request.payload), header.offset_count(), deadline};
+}
+
+Task<Result<Produced>> append(ShardContext& there, Produce produce) {
+  CO_TRY(const Appended appended,
+         co_await there.log.append(produce.group, std::move(produce.batch), produce.offset_count, produce.ack,
+                                   produce.deadline));
+  const auto view = there.log.view(produce.group);
+  co_return Produced{appended, view ? view->start.offset : Offset{0}};
+}
+
+bool wants_no_answer(const InboundRequest& request) {
+  const auto table = verified<wire::Produce>(request.table.bytes());
+  return table && (*table)->ack() == wire::Ack::none;
+}
+
+}  // namespace
+
+Task<void> handle_produce(Reply reply, InboundRequest& request) {
+  ShardContext& context = reply.context();
+  ++context.counters.produce_requests;
+  const auto refuse = [&](const Error& error) {
+    if (!wants_no_answer(request)) return reply.fail(error);
+    ++context.counters.produce_unanswered_failures;
+  };
+  auto produce = read_request(context, request);
+  if (!produce) co_return refuse(produce.error());
+  const GroupId group = produce->group;
+  const AckLevel ack = produce->ack;
+  const auto produced =
+      co_await on_owner(context, group, [produce = *std::move(produce)](ShardContext& there) mutable {
+        return append(there, std::move(produce));
+      });
+  if (!produced) co_return refuse(for_client(produced.error()));
+  context.latencies.produce.record(context.reactor.now() - request.received);
+  if (ack == AckLevel::none) co_return;
+  reply.send(wire::CreateProduceAnswer(
+      reply.builder(), produced->appended.base_offset.value(), produced->appended.term.value(),
+      static_cast<wire::Ack>(produced->appended.level), produced->log_start.value()));
+}
+
+}  // namespace millrace

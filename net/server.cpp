@@ -1,0 +1,124 @@
+#include "net/server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/wire/table.h"
+#include "net/send_queue.h"
+#include "net/wire_tables.h"
+
+namespace millrace {
+
+Server::Server(ShardContext& context) : context_(context), reactor_(context.reactor), gate_(reactor_) {}
+
+Task<Result<Address>> Server::listen(Address address) {
+  auto listener = co_await reactor_.listen(std::move(address));
+  if (!listener) co_return fail(std::move(listener).error());
+  listener_ = *std::move(listener);
+  co_return reactor_.local_address(listener_);
+}
+
+void Server::start() {
+  accepting_ = Background(accept_all());
+  sweeping_ = Background(sweep_all());
+}
+
+Task<void> Server::accept_all() {
+  // The reason for an error (no descriptors left, mostly) does not go away within a turn.
+  constexpr Duration k_pause = std::chrono::milliseconds(100);
+  for (;;) {
+    auto socket = co_await reactor_.accept(listener_);
+    if (socket) {
+      admit(*std::move(socket));
+      continue;
+    }
+    context_.log_seldom(LogLevel::warning,
+                        fmt::format("cannot accept a connection: {}", socket.error().message));
+    static_cast<void>(co_await reactor_.sleep(k_pause));
+  }
+}
+
+void Server::admit(Socket socket) {
+  if (connections_.size() < context_.options.connections_max) {
+    connections_.push_back(std::make_shared<ServerConnection>(context_, std::move(socket)));
+    gate_.spawn(serve(connections_.back()));
+    return;
+  }
+  ++context_.counters.refused_connections;
+  context_.log_seldom(
+      LogLevel::warning,
+      fmt::format("a connection was refused: {} are open, the most allowed", connections_.size()));
+  if (refusing_ < k_refusals_max) gate_.spawn(refuse(std::move(socket)));
+}
+
+Task<void> Server::serve(std::shared_ptr<ServerConnection> connection) {
+  co_await connection->serve();
+  std::erase(connections_, connection);
+}
+
+Task<void> Server::refuse(Socket socket) {
+  ++refusing_;
+  context_.builder.Clear();
+  context_.builder.Finish(error_to_wire(
+      context_.builder,
+      {ErrorCode::overloaded,
+       fmt::format("this server has {} connections, the most it takes", context_.options.connections_max)}));
+  const auto table = table_bytes(context_.builder);
+  SendQueue queue(reactor_.buffers());
+  if (const auto room = queue.append(static_cast<std::uint32_t>(k_preamble_size + table.size()))) {
+    encode_frame(number(FrameType::error), 0, table, 0, *room);
+    const auto deadline = reactor_.now() + context_.options.hello_deadline;
+    static_cast<void>(co_await reactor_.send(socket, queue.take(), deadline));
+  }
+  static_cast<void>(co_await reactor_.shutdown(socket));
+  --refusing_;
+}
+
+Task<void> Server::sweep_all() {
+  for (;;) {
+    static_cast<void>(co_await reactor_.sleep(std::chrono::milliseconds(k_sweep_interval_ms)));
+    for (const auto& connection : connections_) connection->sweep();
+    shed();
+  }
+}
+
+// More answers wait than the shard may hold: whoever holds most of them back goes.
+void Server::shed() {
+  while (context_.answer_bytes > context_.options.answer_bytes_max) {
+    const auto largest =
+        std::ranges::max_element(connections_, {}, [](const auto& c) { return c->bytes_waiting(); });
+    if (largest == connections_.end() || (*largest)->bytes_waiting() == 0) return;
+    (*largest)->close_slow_reader("the server's memory for answers is full");
+  }
+}
+
+Task<void> Server::stop() {
+  context_.stopping = true;
+  accepting_.reset();
+  listener_ = Socket();
+  context_.fetch_waits.wake_all();
+  // A copy: draining an idle connection ends it.
+  for (const auto& connection : std::vector(connections_)) connection->drain();
+  Background limit([](Server& server) -> Task<void> {
+    static_cast<void>(co_await server.reactor_.sleep(server.context_.options.drain_deadline));
+    for (const auto& connection : std::vector(server.connections_)) connection->abort();
+  }(*this));
+  co_await close_all();
+}
+
+Task<void> Server::abort() {
+  context_.stopping = true;
+  accepting_.reset();
+  listener_ = Socket();
+  context_.fetch_waits.wake_all();
+  for (const auto& connection : std::vector(connections_)) connection->abort();
+  co_await close_all();
+}
+
+Task<void> Server::close_all() {
+  co_await gate_.close();
+  while (context_.requests_in_flight != 0) co_await context_.requests_done.wait();
+  sweeping_.reset();
+}
+
+}  // namespace millrace

@@ -1,0 +1,64 @@
+// Server: one shard's listener and its connections.
+//
+//   listen() -> start() -> accepting -> stop(): accepts no more, refuses new requests, finishes those it has
+//   taken -> stopped
+//                                   \-> abort(): closes everything at once
+#pragma once
+
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "engine/reactor/address.h"
+#include "engine/reactor/reactor.h"
+#include "engine/reactor/task.h"
+#include "engine/reactor/wait.h"
+#include "net/background.h"
+#include "net/connection.h"
+#include "net/shard_context.h"
+
+namespace millrace {
+
+class Server {
+ public:
+  explicit Server(ShardContext& context);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  // After stop() or abort() has returned, or with its reactor.
+  ~Server() = default;
+
+  // Binds the address; with port 0, one that is free. The result is the address in force. Several shards may
+  // listen on one address. Errors name the address: io_error, permission_denied, invalid_argument.
+  Task<Result<Address>> listen(Address address);
+  // Accepts connections from here on.
+  void start();
+
+  // Accepts no more and answers new requests with shutting_down; returns when all requests that were taken
+  // are done and their answers sent, or the drain deadline has passed, and every connection is closed.
+  // Requests of this shard's connections may end on other shards, which must not have ended before.
+  Task<void> stop();
+  // The same without answers: for a node that must not acknowledge anything any more.
+  Task<void> abort();
+
+  [[nodiscard]] std::size_t connections() const { return connections_.size(); }
+
+ private:
+  Task<void> accept_all();
+  void admit(Socket socket);
+  Task<void> serve(std::shared_ptr<ServerConnection> connection);
+  Task<void> refuse(Socket socket);
+  Task<void> sweep_all();
+  void shed();
+  Task<void> close_all();
+
+  ShardContext& context_;
+  Reactor& reactor_;
+  Socket listener_;
+  Gate gate_;  // connections being served or refused
+  std::vector<std::shared_ptr<ServerConnection>> connections_;
+  std::uint32_t refusing_ = 0;
+  Background accepting_;
+  Background sweeping_;
+};
+
+}  // namespace millrace
