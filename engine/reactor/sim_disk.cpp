@@ -13,12 +13,12 @@ SimDisk::SimDisk(std::uint64_t capacity) : capacity_(capacity) {
   Node root;
   root.is_folder = true;
   root.links = root.durable_links = 1;
-  image_.nodes.emplace(k_root, std::move(root));
+  state_.nodes.emplace(k_root, std::move(root));
 }
 
 SimFileId SimDisk::add_node(bool is_folder) {
-  const SimFileId id = image_.next_file++;
-  image_.nodes[id].is_folder = is_folder;
+  const SimFileId id = state_.next_file++;
+  state_.nodes[id].is_folder = is_folder;
   return id;
 }
 
@@ -91,7 +91,7 @@ SimResult<std::uint64_t> SimDisk::write(SimFileId file, std::uint64_t position,
     std::erase_if(written.changes, [](const Change& change) { return change.kind == Kind::shrink; });
     supersede(written, position, end);
     written.durable.copy_range(written.content, position, end);
-    ++image_.next_mark;
+    ++state_.next_mark;
   } else {
     add_change(written, position, end, Kind::bytes);
   }
@@ -119,7 +119,7 @@ SimResult<void> SimDisk::resize(SimFileId file, std::uint64_t size) {
 }
 
 void SimDisk::add_change(Node& changed, std::uint64_t begin, std::uint64_t end, Kind kind) {
-  Change change{.mark = image_.next_mark++, .begin = begin, .end = end, .kind = kind, .bytes = {}};
+  Change change{.mark = state_.next_mark++, .begin = begin, .end = end, .kind = kind, .bytes = {}};
   if (kind == Kind::bytes) change.bytes = changed.content.extract(begin, end);
   changed.changes.push_back(std::move(change));
 }

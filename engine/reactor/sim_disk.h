@@ -105,7 +105,7 @@ class SimDisk {
   SimResult<void> remove_folder(std::string_view path);
   SimResult<std::vector<FolderEntry>> list(std::string_view path) const;
   SimResult<std::uint64_t> free_space(std::string_view path) const;
-  [[nodiscard]] SimMark mark() const { return image_.next_mark; }
+  [[nodiscard]] SimMark mark() const { return state_.next_mark; }
 
  private:
   enum class Kind : std::uint8_t {
@@ -138,13 +138,17 @@ class SimDisk {
     std::vector<Binding> bindings;  // one, or the two of a rename
   };
 
- public:
-  class Image {
-    friend class SimDisk;
+  struct State {
     std::map<SimFileId, Node> nodes;
     std::vector<NameChange> name_changes;
     SimFileId next_file = k_root + 1;
     SimMark next_mark = 1;
+  };
+
+ public:
+  class Image {
+    friend class SimDisk;
+    State state_;
   };
 
  private:
@@ -159,8 +163,8 @@ class SimDisk {
   [[nodiscard]] SimResult<Place> find(std::string_view path) const;
   // The same where a file or folder must exist; the errno where it does not.
   [[nodiscard]] SimResult<Place> find_existing(std::string_view path, bool is_folder) const;
-  [[nodiscard]] Node& node(SimFileId id) { return image_.nodes.at(id); }
-  [[nodiscard]] const Node& node(SimFileId id) const { return image_.nodes.at(id); }
+  [[nodiscard]] Node& node(SimFileId id) { return state_.nodes.at(id); }
+  [[nodiscard]] const Node& node(SimFileId id) const { return state_.nodes.at(id); }
   SimFileId add_node(bool is_folder);
   void change_names(std::vector<Binding> bindings);
   void make_names_durable(const std::vector<bool>& chosen);
@@ -183,7 +187,7 @@ class SimDisk {
   SimFaults faults_;
   std::uint64_t capacity_;
   std::uint64_t used_ = 0;
-  Image image_;
+  State state_;
 };
 
 }  // namespace millrace

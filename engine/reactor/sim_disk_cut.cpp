@@ -19,7 +19,7 @@ void SimDisk::power_cut(SimRandom& random, SimCut cut) {
     if (draw == 0) cut = SimCut::drop_all;
     if (draw == 1) cut = SimCut::keep_all;
   }
-  for (auto& [id, node] : image_.nodes) {
+  for (auto& [id, node] : state_.nodes) {
     if (!node.is_folder) cut_file(node, random, cut);
   }
   cut_names(random, cut);
@@ -56,7 +56,7 @@ void SimDisk::cut_file(Node& node, SimRandom& random, SimCut cut) {
 
 void SimDisk::cut_names(SimRandom& random, SimCut cut) {
   // A name keeps the order of its changes: once one is lost, those after it are too.
-  auto& changes = image_.name_changes;
+  auto& changes = state_.name_changes;
   std::vector<bool> chosen(changes.size());
   std::set<std::pair<SimFileId, std::string>> stopped;
   for (std::size_t i = 0; i < changes.size(); ++i) {
@@ -78,27 +78,27 @@ void SimDisk::remount() {
   while (!to_visit.empty()) {
     const SimFileId id = to_visit.back();
     to_visit.pop_back();
-    const auto found = image_.nodes.find(id);
-    if (found == image_.nodes.end()) continue;  // a second name of a file that is there already
+    const auto found = state_.nodes.find(id);
+    if (found == state_.nodes.end()) continue;  // a second name of a file that is there already
     Node& node = reached[id] = std::move(found->second);
-    image_.nodes.erase(found);
+    state_.nodes.erase(found);
     node.names = node.durable_names;
     node.opens = 0;
     node.is_counted = true;
     for (const auto& [name, child] : node.names) to_visit.push_back(child);
   }
-  image_.nodes = std::move(reached);
+  state_.nodes = std::move(reached);
   recount();
 }
 
 void SimDisk::recount() {
   used_ = 0;
-  for (auto& [id, node] : image_.nodes) node.links = node.durable_links = id == k_root ? 1 : 0;
-  for (const auto& [id, folder] : image_.nodes) {
+  for (auto& [id, node] : state_.nodes) node.links = node.durable_links = id == k_root ? 1 : 0;
+  for (const auto& [id, folder] : state_.nodes) {
     for (const auto& [name, child] : folder.names) ++node(child).links;
     for (const auto& [name, child] : folder.durable_names) ++node(child).durable_links;
   }
-  for (auto& [id, node] : image_.nodes) {
+  for (auto& [id, node] : state_.nodes) {
     node.is_counted = !node.is_folder && node.links > 0;
     if (node.is_counted) used_ += space_of(node);
   }
@@ -107,13 +107,15 @@ void SimDisk::recount() {
 // ---- copies of a disk -------------------------------------------------------
 
 SimDisk::Image SimDisk::image() const {
-  return image_;
+  Image copy;
+  copy.state_ = state_;
+  return copy;
 }
 
 void SimDisk::restore(const Image& image) {
-  for (const auto& [id, node] : image_.nodes) CHECK(node.opens == 0, "file {} is open", id);
-  image_ = image;
-  for (auto& [id, node] : image_.nodes) node.opens = 0;
+  for (const auto& [id, node] : state_.nodes) CHECK(node.opens == 0, "file {} is open", id);
+  state_ = image.state_;
+  for (auto& [id, node] : state_.nodes) node.opens = 0;
   recount();
 }
 

@@ -71,8 +71,8 @@ std::uint64_t SimDisk::used() const {
 }
 
 std::size_t SimDisk::pending() const {
-  std::size_t count = image_.name_changes.size();
-  for (const auto& [id, node] : image_.nodes) count += node.changes.size();
+  std::size_t count = state_.name_changes.size();
+  for (const auto& [id, node] : state_.nodes) count += node.changes.size();
   return count;
 }
 

@@ -107,7 +107,7 @@ SimResult<void> SimDisk::sync_folder(std::string_view path, SimMark mark) {
   if (!place) return std::unexpected(place.error());
   // The changes of this folder, and, because each name changes in order, what happened before to any name
   // that they touch.
-  auto& changes = image_.name_changes;
+  auto& changes = state_.name_changes;
   std::vector<bool> chosen(changes.size());
   std::set<std::pair<SimFileId, std::string>> touched;
   for (std::size_t i = changes.size(); i-- > 0;) {
@@ -139,16 +139,16 @@ void SimDisk::change_names(std::vector<Binding> bindings) {
       names.emplace(binding.name, binding.file);
     }
   }
-  image_.name_changes.push_back({image_.next_mark++, std::move(bindings)});
+  state_.name_changes.push_back({state_.next_mark++, std::move(bindings)});
   for (const SimFileId id : replaced) unlinked(id);
 }
 
 void SimDisk::make_names_durable(const std::vector<bool>& chosen) {
   std::vector<NameChange> left, done;
   for (std::size_t i = 0; i < chosen.size(); ++i) {
-    (chosen[i] ? done : left).push_back(std::move(image_.name_changes[i]));
+    (chosen[i] ? done : left).push_back(std::move(state_.name_changes[i]));
   }
-  image_.name_changes = std::move(left);
+  state_.name_changes = std::move(left);
   std::vector<SimFileId> touched;
   for (const NameChange& change : done) {
     for (const Binding& binding : change.bindings) {
@@ -168,15 +168,15 @@ void SimDisk::make_names_durable(const std::vector<bool>& chosen) {
 }
 
 void SimDisk::unlinked(SimFileId id) {
-  const auto found = image_.nodes.find(id);
-  if (found == image_.nodes.end()) return;
+  const auto found = state_.nodes.find(id);
+  if (found == state_.nodes.end()) return;
   Node& gone = found->second;
   if (gone.opens > 0 || gone.links > 0) return;
   if (!gone.is_folder && gone.is_counted) {
     used_ -= space_of(gone);
     gone.is_counted = false;
   }
-  const bool may_return = std::ranges::any_of(image_.name_changes, [&](const NameChange& change) {
+  const bool may_return = std::ranges::any_of(state_.name_changes, [&](const NameChange& change) {
     return std::ranges::any_of(change.bindings, [&](const Binding& binding) { return binding.file == id; });
   });
   if (gone.durable_links == 0 && !may_return) forget(id);
@@ -189,14 +189,14 @@ void SimDisk::forget(SimFileId id) {
     --node(child).durable_links;
     children.push_back(child);
   }
-  for (NameChange& change : image_.name_changes) {
+  for (NameChange& change : state_.name_changes) {
     std::erase_if(change.bindings, [&](const Binding& binding) {
       if (binding.folder == id && binding.file != 0) children.push_back(binding.file);
       return binding.folder == id;
     });
   }
-  std::erase_if(image_.name_changes, [](const NameChange& change) { return change.bindings.empty(); });
-  image_.nodes.erase(id);
+  std::erase_if(state_.name_changes, [](const NameChange& change) { return change.bindings.empty(); });
+  state_.nodes.erase(id);
   for (const SimFileId child : children) unlinked(child);
 }
 

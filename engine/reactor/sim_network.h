@@ -27,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "engine/reactor/address.h"
 #include "engine/reactor/sim_events.h"
 #include "engine/reactor/sim_random.h"
@@ -67,7 +68,7 @@ class SimNetwork {
   void heal_all();
   void reset(std::uint32_t a, std::uint32_t b);
   // Bytes that one direction of a connection holds, under way and unread together.
-  std::uint64_t window = 256 * 1024;
+  std::uint64_t window = 256_KiB;
   Duration connect_timeout = std::chrono::seconds(30);
   Duration reset_after_power_cut_max = std::chrono::seconds(3);
   [[nodiscard]] std::size_t connections() const { return connections_.size(); }

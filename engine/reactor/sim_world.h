@@ -15,6 +15,9 @@
 // receive() returns, what a power cut leaves, and Reactor::random(). Tasks take no time; from a shard's wake
 // to its turn passes up to `turn_max`.
 //
+// Make each seed a test case of its own: a CHECK that fails ends the program, and the case's name is then the
+// only trace of the seed.
+//
 // A Slice or File that the test itself holds must not outlive the process it came from, and a process cannot
 // be ended from one of its own coroutines: use world.after().
 //
