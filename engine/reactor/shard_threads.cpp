@@ -104,7 +104,6 @@ void ShardThreads::Shared::run(std::uint32_t shard) {
   std::unique_ptr<UringReactor> reactor;
   if (auto made = UringReactor::create(setup_of(options, shard), mail)) {
     reactor = *std::move(made);
-    regions[shard] = reactor->region();
   } else {
     errors[shard] = made.error();
   }
@@ -112,6 +111,7 @@ void ShardThreads::Shared::run(std::uint32_t shard) {
   begin.wait();
   if (refused) return;
   reactor->run(main(*reactor));
+  regions[shard] = reactor->region();
   reactor->stop();
   ended.arrive_and_wait();
 }
@@ -152,8 +152,8 @@ Result<void> shard_threads_detail::run_here(const ShardsOptions& options, const 
   const SignalsForShards signals(options.ring.signals);
   ShardMail mail(1);
   TRY(auto reactor, UringReactor::create(setup_of(options, 0), mail));
-  const auto region = reactor->region();
   reactor->run(main(*reactor));
+  const auto region = reactor->region();  // under its buffers until the reactor is gone
   reactor->stop();
   reactor.reset();
   return {};

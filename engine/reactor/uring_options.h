@@ -11,8 +11,9 @@ namespace millrace {
 struct UringOptions {
   // Operations that one turn can submit, a power of two; more wait for the next turn.
   std::uint32_t entries = 1024;
-  // Memory registered with the kernel, out of which buffers up to 1 MiB come first. 8 MiB is the usual limit
-  // of locked memory (ulimit -l). 0: none.
+  // Memory registered with the kernel, out of which buffers up to 1 MiB come first; less where the kernel
+  // gives less. 8 MiB is the usual limit of locked memory (ulimit -l), which rings and all shards share. 0:
+  // none.
   std::uint64_t registered_bytes = std::uint64_t{8} << 20;
   // Kernel threads for what cannot be done without blocking: on files, and on everything else (splices to
   // slow sockets).
@@ -48,7 +49,8 @@ struct UringFeatures {
   bool worker_limits = false;
   std::uint32_t entries = 0;
   std::uint32_t completion_entries = 0;
-  std::string fixed_buffers_refused;  // why, when registered memory was wanted
+  std::uint64_t registered_bytes = 0;
+  std::string fixed_buffers_refused;  // why the memory is less than was wanted, or none
 };
 
 // Sets up a ring as a reactor would, says what came of it, and takes it down: for `millrace doctor`.

@@ -44,20 +44,11 @@ UringReactor::UringReactor(const Setup& setup, ShardMail& mail, std::unique_ptr<
       mail_(mail),
       mailbox_(mail, setup.shard.value()),
       ring_(std::move(ring)),
+      registered_bytes_(setup.options.no_fixed_buffers
+                            ? 0
+                            : std::min(setup.options.registered_bytes, setup.buffers.bytes_max)),
       pins_(UringRing::k_file_table_size) {
   set_now(read_clock());
-  const std::uint64_t registered = std::min(options_.registered_bytes, setup.buffers.bytes_max);
-  if (registered > 0 && !options_.no_fixed_buffers) {
-    region_ = ring_->register_memory(registered);
-    if (region_ != nullptr) {
-      buffers().adopt(region_->bytes(), 0);
-    } else {
-      log(LogLevel::info,
-          fmt::format("registered memory is refused ({}); reads and writes go on without it, at a "
-                      "little more processor time",
-                      features().fixed_buffers_refused));
-    }
-  }
   if (!features().defer_taskrun) {
     log(LogLevel::info,
         "io_uring runs without deferred task work (Linux 6.1), at a little more processor time");
@@ -69,9 +60,23 @@ UringReactor::~UringReactor() {
 }
 
 void UringReactor::run(Task<void> main) {
+  if (registered_bytes_ > 0) register_memory(std::exchange(registered_bytes_, 0));
   main_ended_ = false;
   spawn(run_main(std::move(main), main_ended_));
   while (!main_ended_) turn();
+}
+
+// Not before every shard has its ring, for which the kernel counts memory under the same limit.
+void UringReactor::register_memory(std::uint64_t bytes) {
+  region_ = ring_->register_memory(bytes);
+  if (region_ != nullptr) {
+    buffers().adopt(region_->bytes(), 0);
+  } else {
+    log(LogLevel::info,
+        fmt::format("registered memory is refused ({}); reads and writes go on without it, at a "
+                    "little more processor time",
+                    features().fixed_buffers_refused));
+  }
 }
 
 void UringReactor::stop() {

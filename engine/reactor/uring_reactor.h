@@ -44,7 +44,8 @@ class UringReactor final : public Reactor {
   void stop();
 
   [[nodiscard]] const UringFeatures& features() const { return ring_->features(); }
-  // The memory registered with the ring, or null; whoever keeps buffers beyond the reactor keeps it, too.
+  // The memory registered with the ring, or null, from run() on; whoever keeps buffers beyond the reactor
+  // keeps it, too.
   [[nodiscard]] std::shared_ptr<RegisteredRegion> region() const { return region_; }
 
   // Standard input and output as files. Positions are ignored: reads return what there is, at least a byte,
@@ -72,6 +73,7 @@ class UringReactor final : public Reactor {
   UringReactor(const Setup& setup, ShardMail& mail, std::unique_ptr<UringRing> ring);
 
   // ---- the turn (uring_reactor.cpp) -------------------------------------------------------------
+  void register_memory(std::uint64_t bytes);
   void turn();
   void reap();
   void fire_timers();
@@ -141,6 +143,7 @@ class UringReactor final : public Reactor {
   Mailbox mailbox_;
   std::unique_ptr<UringRing> ring_;
   std::shared_ptr<RegisteredRegion> region_;
+  std::uint64_t registered_bytes_;  // to register when it begins to run
   ChunkedArray<Flight> flights_;
   TimerHeap timers_;
   RingQueue<Entry> waiting_;       // for room in the submission ring

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "engine/base/check.h"
 #include "engine/reactor/errno_table.h"
@@ -14,6 +15,9 @@ namespace {
 // entries: a thousand connections with two operations each, and a full turn on top.
 constexpr unsigned k_completions_per_entry = 8;
 constexpr unsigned k_entries_min = 8;
+constexpr unsigned k_memory_waits = 25;
+constexpr unsigned k_memory_wait_us = 20'000;
+constexpr std::uint64_t k_registered_bytes_min = std::uint64_t{256} << 10;
 
 constexpr unsigned k_needed_features = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP;
 constexpr std::uint8_t k_needed_opcodes[] = {
@@ -98,6 +102,7 @@ Result<void> UringRing::set_up(const UringOptions& options) {
       0,
   };
   unsigned entries = options.entries;
+  unsigned waits = 0;
   for (;;) {
     int error = EINVAL;
     for (const unsigned flags : k_flags) {
@@ -105,9 +110,16 @@ Result<void> UringRing::set_up(const UringOptions& options) {
       if (error != EINVAL) break;
     }
     if (error == 0) return {};
-    // Kernels before 5.12 count rings as locked memory.
-    if (error != ENOMEM || entries <= k_entries_min) return fail(refused(error));
-    entries /= 2;
+    if (error != ENOMEM) return fail(refused(error));
+    // A ring counts as locked memory, about 200 KiB at 1,024 entries, and that of a process which has just
+    // ended is given back a moment later. After that a small ring is better than none.
+    if (waits++ < k_memory_waits) {
+      ::usleep(k_memory_wait_us);
+    } else if (entries > k_entries_min) {
+      entries /= 2;
+    } else {
+      return fail(refused(error));
+    }
   }
 }
 
@@ -134,23 +146,29 @@ Result<void> UringRing::probe(const UringOptions& options) {
 }
 
 std::shared_ptr<RegisteredRegion> UringRing::register_memory(std::uint64_t bytes) {
-  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
-    features_.fixed_buffers_refused = fmt::format("mmap: {}", errno_text(errno));
-    return nullptr;
-  }
-  // Fewer and larger pages make registered writes cheaper; without them it works as well.
-  (void)::madvise(memory, bytes, MADV_HUGEPAGE);
-  auto region = std::make_shared<RegisteredRegion>(std::span(static_cast<std::byte*>(memory), bytes));
-  const iovec range{memory, bytes};
-  if (const int result = io_uring_register_buffers(&ring_, &range, 1); result != 0) {
+  // The limit of locked memory is the user's, and counts rings and what other processes have registered: what
+  // is left of it may be less than asked, but still of use.
+  for (; bytes >= k_registered_bytes_min; bytes /= 2) {
+    void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+      features_.fixed_buffers_refused = fmt::format("mmap: {}", errno_text(errno));
+      continue;
+    }
+    // Fewer and larger pages make registered writes cheaper; without them it works as well.
+    (void)::madvise(memory, bytes, MADV_HUGEPAGE);
+    auto region = std::make_shared<RegisteredRegion>(std::span(static_cast<std::byte*>(memory), bytes));
+    const iovec range{memory, bytes};
+    const int result = io_uring_register_buffers(&ring_, &range, 1);
+    if (result == 0) {
+      features_.fixed_buffers = true;
+      features_.registered_bytes = bytes;
+      return region;
+    }
     features_.fixed_buffers_refused = errno_text(-result);
-    if (result == -ENOMEM)
-      features_.fixed_buffers_refused += ", raise the limit of locked memory (ulimit -l)";
-    return nullptr;
+    if (result != -ENOMEM) break;
+    features_.fixed_buffers_refused += ", raise the limit of locked memory (ulimit -l)";
   }
-  features_.fixed_buffers = true;
-  return region;
+  return nullptr;
 }
 
 bool UringRing::register_file(unsigned place, int fd) {

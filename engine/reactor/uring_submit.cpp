@@ -129,8 +129,10 @@ void UringReactor::fill_in_operation(io_uring_sqe& sqe, std::uint32_t slot) {
     case Verb::sync_folder:
       return io_uring_prep_fsync(&sqe, flight.fd.get(), 0);
     case Verb::allocate:
-      return io_uring_prep_fallocate(&sqe, fd, 0, static_cast<off_t>(wanted.position),
-                                     static_cast<off_t>(wanted.length));
+      // Not through io_uring_prep_fallocate, whose parameters' types differ between releases of liburing.
+      io_uring_prep_rw(IORING_OP_FALLOCATE, &sqe, fd, nullptr, 0, wanted.position);
+      sqe.addr = wanted.length;
+      return;
     case Verb::resize:
       return io_uring_prep_rw(k_op_ftruncate, &sqe, fd, nullptr, 0, wanted.length);
     case Verb::rename:
