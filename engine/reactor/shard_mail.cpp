@@ -1,9 +1,18 @@
 #include "engine/reactor/shard_mail.h"
 
+#include <algorithm>
+
 namespace millrace {
 
 ShardMail::ShardMail(std::uint32_t shard_count) : shards(shard_count), doors(shard_count) {
   for (std::uint32_t i = 0; i < shards * shards; ++i) lanes.push_back(std::make_unique<Lane>());
+}
+
+bool ShardMail::first_to_listen(const Address& address) {
+  const std::lock_guard lock(mutex_);
+  if (std::ranges::find(listened_, address) != listened_.end()) return false;
+  listened_.push_back(address);
+  return true;
 }
 
 void Mailbox::wake(std::uint32_t target) {

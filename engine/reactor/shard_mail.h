@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "engine/base/ids.h"
@@ -39,9 +40,16 @@ struct ShardMail {
   explicit ShardMail(std::uint32_t shard_count);
   [[nodiscard]] Lane& lane(std::uint32_t from, std::uint32_t to) { return *lanes[from * shards + to]; }
 
+  // Whether this is the first time that a shard listens on the address.
+  [[nodiscard]] bool first_to_listen(const Address& address);
+
   std::uint32_t shards;
   std::vector<std::unique_ptr<Lane>> lanes;  // [from][to]
   std::vector<Door> doors;
+
+ private:
+  std::mutex mutex_;  // at start-up only
+  std::vector<Address> listened_;
 };
 
 // One shard's end of it.

@@ -13,6 +13,16 @@ namespace {
 
 constexpr int k_backlog = 1024;
 
+// Listeners share their port with any other program of the same user that shares it, too; that would split
+// the clients between two servers. A socket that does not share finds out, before the first of ours is there.
+int taken(const SocketAddress& where) {
+  const UniqueFd fd(::socket(where.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  const bool free = fd && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                    ::bind(fd.get(), where.get(), where.length) == 0;
+  return free ? 0 : errno;
+}
+
 }  // namespace
 
 Outcome UringReactor::open_listener(const Address& address) {
@@ -21,6 +31,10 @@ Outcome UringReactor::open_listener(const Address& address) {
   if (!where) {
     outcome.error = EINVAL;
     return outcome;
+  }
+  if (address.port != 0 && mail_.first_to_listen(address)) {
+    outcome.error = taken(*where);
+    if (outcome.error != 0) return outcome;
   }
   UniqueFd fd(::socket(where->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
@@ -33,6 +47,7 @@ Outcome UringReactor::open_listener(const Address& address) {
     return outcome;
   }
   outcome.handle = make_handle(std::move(fd), to_string(address));
+  if (address.port == 0) (void)mail_.first_to_listen(local_address(Socket(outcome.handle.state())));
   return outcome;
 }
 

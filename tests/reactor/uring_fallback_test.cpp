@@ -171,6 +171,21 @@ TEST(UringErrors, AnAddressInUseIsNamed) {
   }));
 }
 
+TEST(UringShards, ListenTogetherButNotWithAnotherServer) {
+  must(run_uring({}, [](UringReactor& first) -> Task<void> {
+    const Socket listener = must(co_await first.listen({"127.0.0.1", 0}));
+    const Address address = first.local_address(listener);
+    UringHarness other({});
+    other.run(2, [&](Reactor& reactor) -> Task<void> {
+      EXPECT_EQ(code_of(co_await reactor.listen(address)), ErrorCode::unavailable);
+      const Socket own = must(co_await reactor.listen({"127.0.0.1", 0}));
+      const Address ours = reactor.local_address(own);
+      co_await on_shard(reactor, ShardId{1},
+                        [ours](Reactor& there) -> Task<void> { must(co_await there.listen(ours)); });
+    });
+  }));
+}
+
 TEST(UringLock, IsRefusedWhileAnotherHolderHasIt) {
   TemporaryFolder folder;
   const std::string path = folder.path() + "/lock";
