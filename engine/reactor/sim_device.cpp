@@ -111,29 +111,38 @@ bool SimDevice::take_effect(Flight& flight, Sync sync, SimDiskReply& reply) {
     case Verb::size:
       reply.count = *disk_.size(request.file);
       return true;
+    default:
+      take_effect_on_names(request, reply);
+      return true;
+  }
+}
+
+void SimDevice::take_effect_on_names(const SimDiskRequest& request, SimDiskReply& reply) {
+  const SimAccess& access = request.access;
+  switch (access.verb) {
     case Verb::rename:
       set_error(disk_.rename(access.path, request.path_to), reply);
-      return true;
+      return;
     case Verb::remove_file:
       set_error(disk_.remove_file(access.path), reply);
-      return true;
+      return;
     case Verb::create_folder:
       set_error(disk_.create_folder(access.path), reply);
-      return true;
+      return;
     case Verb::remove_folder:
       set_error(disk_.remove_folder(access.path), reply);
-      return true;
+      return;
     case Verb::list: {
       auto entries = disk_.list(access.path);
       set_error(entries, reply);
       if (entries) reply.entries = *std::move(entries);
-      return true;
+      return;
     }
     case Verb::free_space: {
       const auto space = disk_.free_space(access.path);
       set_error(space, reply);
       reply.count = space.value_or(0);
-      return true;
+      return;
     }
     default:
       CHECK(false, "{} is no operation of a disk", name(access.verb));

@@ -61,6 +61,7 @@ class SimDevice {
   void complete(std::uint64_t id);
   // False: the operation came back short and goes on later.
   bool take_effect(Flight& flight, Sync sync, SimDiskReply& reply);
+  void take_effect_on_names(const SimDiskRequest& request, SimDiskReply& reply);
   bool write(Flight& flight, Sync sync, std::int64_t shift, SimDiskReply& reply);
   void read(const Flight& flight, SimDiskReply& reply) const;
   void lock(const SimDiskRequest& request, SimDiskReply& reply);

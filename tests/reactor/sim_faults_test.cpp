@@ -1,0 +1,99 @@
+// Faults of disks as programs meet them.
+#include <cerrno>
+#include <gtest/gtest.h>
+
+#include "tests/reactor/sim_story.h"
+
+namespace millrace {
+namespace {
+
+class SimFaultTest : public testing::Test {
+ protected:
+  Result<void> stored(Durability durability = k_all_of_it) {
+    Result<void> result;
+    EXPECT_EQ(world.run(node,
+                        [&](Reactor& reactor) -> Task<void> {
+                          result = co_await store(reactor, "file" + std::to_string(node.starts()), "content",
+                                                  durability);
+                        }),
+              SimEnd::reached);
+    return result;
+  }
+  ErrorCode failure(Durability durability = k_all_of_it) {
+    const auto result = stored(durability);
+    return code_of(result);
+  }
+  SimWorld world{12};
+  SimNode& node = world.add_node("node");
+  SimFaults& faults = node.disk().faults();
+};
+
+TEST_F(SimFaultTest, TheNthOperationFailsOnceOrForEver) {
+  ASSERT_TRUE(stored());
+  const std::uint64_t operations = faults.operations();
+  EXPECT_EQ(operations, 4U);
+  for (std::uint64_t n = 1; n <= operations; ++n) {
+    faults.fail_nth(n, EIO);
+    EXPECT_NE(failure(), ErrorCode{}) << "operation " << n;
+    EXPECT_EQ(failure(), ErrorCode{}) << "operation " << n;
+  }
+  faults.fail_nth(2, EIO, SimFaults::k_forever);
+  EXPECT_EQ(failure(), ErrorCode::sync_failed);
+  EXPECT_EQ(failure(), ErrorCode::io_error);
+  faults.clear();
+  EXPECT_EQ(failure(), ErrorCode{});
+}
+
+TEST_F(SimFaultTest, AFailedSyncIsFinalAndAFullDiskIsNot) {
+  faults.fail({.matches = on(Verb::sync), .error = EIO});
+  EXPECT_EQ(failure(), ErrorCode::sync_failed);
+  faults.fail({.matches = on(Verb::write), .error = ENOSPC});
+  EXPECT_EQ(failure(), ErrorCode::disk_full);
+  node.disk().set_capacity(node.disk().used());
+  EXPECT_EQ(failure(), ErrorCode::disk_full);
+  node.disk().set_capacity(1_GiB);
+  EXPECT_EQ(failure(), ErrorCode{});
+}
+
+TEST_F(SimFaultTest, WithoutSyncedWritesAWriteIsFollowedByASync) {
+  faults.refuse_synced_writes = true;
+  ASSERT_TRUE(stored({.write = Sync::data, .sync_folder = true}));
+  EXPECT_EQ(faults.operations(), 4U);  // open, write, sync, sync folder
+  EXPECT_EQ(node.disk().pending(), 0U);
+  faults.fail({.matches = on(Verb::sync), .error = EIO});
+  EXPECT_EQ(failure({.write = Sync::data}), ErrorCode::sync_failed);
+}
+
+TEST_F(SimFaultTest, WritesGetLostAndGoAstray) {
+  node.disk().write_file("file1", "");
+  const auto overwrite = [&](std::string_view text) {
+    EXPECT_EQ(
+        world.run(node,
+                  [&](Reactor& reactor) -> Task<void> {
+                    const File file = must(co_await reactor.open("file1", {.mode = OpenMode::read_write}));
+                    EXPECT_EQ(must(co_await reactor.write(file, slice_of(reactor, text), 0, Sync::data)),
+                              text.size());
+                  }),
+        SimEnd::reached);
+    return node.disk().read_file("file1");
+  };
+  faults.fail({.matches = on(Verb::write), .kind = SimFaults::Kind::lose});
+  EXPECT_EQ(overwrite("1"), "");
+  faults.fail({.matches = on(Verb::write), .kind = SimFaults::Kind::misdirect, .shift = 2});
+  EXPECT_EQ(overwrite("2"), std::string("\0\0002", 3));
+  EXPECT_EQ(overwrite("3"), std::string("3\0002", 3));
+}
+
+TEST_F(SimFaultTest, ShortWritesGoOnAndStallsEnd) {
+  faults.short_transfers = 1'000'000;
+  faults.stalls = 1'000'000;
+  EXPECT_EQ(world.run(node,
+                      [&](Reactor& reactor) -> Task<void> {
+                        must(co_await store(reactor, "file", std::string(100'000, 'x'), k_all_of_it));
+                      }),
+            SimEnd::reached);
+  EXPECT_EQ(node.disk().read_file("file"), std::string(100'000, 'x'));
+}
+
+}  // namespace
+}  // namespace millrace
