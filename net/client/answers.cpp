@@ -79,13 +79,17 @@ Result<TopicId> created_topic(const CallAnswer& answer) {
   return id_of<TopicId>(table->topic_id());
 }
 
-Result<std::vector<TopicSpec>> listed_topics(const CallAnswer& answer) {
+Result<bool> add_listed_topics(const CallAnswer& answer, std::vector<TopicSpec>& topics) {
   TRY(const auto table, table_of<wire::ListTopicsAnswer>(answer));
-  std::vector<TopicSpec> topics;
-  if (table->topics() == nullptr) return topics;
-  for (const wire::TopicDescription* topic : *table->topics()) topics.push_back(topic_spec(*topic));
-  std::ranges::sort(topics, {}, &TopicSpec::name);
-  return topics;
+  if (table->topics() != nullptr) {
+    for (const wire::TopicDescription* topic : *table->topics()) {
+      // In order, each once: a server that repeats itself must not be asked for ever.
+      if (!topics.empty() && text(topic->name()) <= topics.back().name) return lacks("the order of names");
+      topics.push_back(topic_spec(*topic));
+    }
+  }
+  if (table->more() && (table->topics() == nullptr || table->topics()->size() == 0)) return lacks("topics");
+  return table->more();
 }
 
 Result<TopicDescription> described_topic(const CallAnswer& answer) {

@@ -18,7 +18,8 @@ namespace millrace {
 
 [[nodiscard]] Result<ServerInfo> server_info(std::span<const std::byte> table);
 [[nodiscard]] Result<TopicId> created_topic(const CallAnswer& answer);
-[[nodiscard]] Result<std::vector<TopicSpec>> listed_topics(const CallAnswer& answer);
+// Appends the topics of one page; whether there is another behind it.
+[[nodiscard]] Result<bool> add_listed_topics(const CallAnswer& answer, std::vector<TopicSpec>& topics);
 [[nodiscard]] Result<TopicDescription> described_topic(const CallAnswer& answer);
 [[nodiscard]] Result<Produced> produced(const CallAnswer& answer);
 [[nodiscard]] Result<Fetched> fetched(const CallAnswer& answer);

@@ -88,10 +88,16 @@ Task<Result<TopicId>> Client::create_topic(TopicSpec topic) {
 
 Task<Result<std::vector<TopicSpec>>> Client::list_topics() {
   const Self self = connection_;
-  Fields& fields = self->builder();
-  fields.Finish(wire::CreateListTopics(fields));
-  CO_TRY(const CallAnswer answer, co_await ask(*self, FrameType::list_topics));
-  co_return listed_topics(answer);
+  std::vector<TopicSpec> topics;
+  for (bool more = true; more;) {
+    Fields& fields = self->builder();
+    const auto after =
+        topics.empty() ? flatbuffers::Offset<flatbuffers::String>() : fields.CreateString(topics.back().name);
+    fields.Finish(wire::CreateListTopics(fields, after));
+    CO_TRY(const CallAnswer answer, co_await ask(*self, FrameType::list_topics));
+    CO_TRY(more, add_listed_topics(answer, topics));
+  }
+  co_return topics;
 }
 
 Task<Result<TopicDescription>> Client::describe_topic(std::string name) {
