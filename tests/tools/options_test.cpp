@@ -1,0 +1,132 @@
+// Where the values of flags come from: command line, environment, config file, in this order.
+#include "tools/options.h"
+
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+namespace millrace::tools {
+namespace {
+
+using testing::HasSubstr;
+
+class OptionsTest : public testing::Test {
+ protected:
+  OptionsTest() {
+    CLI::App& topic = *program_.add_subcommand("topic");
+    CLI::App& create = *topic.add_subcommand("create");
+    add_server(create, server_);
+    add_size(create, "--segment-bytes", size_, "");
+    add_duration(create, "--retention-age", age_, "");
+    add_output_format(create, format_);
+    create.add_option("-p,--partitions", partitions_);
+    create.add_flag("--no-create", flag_);
+    add_other_sources(program_);
+  }
+  ~OptionsTest() override {
+    for (const char* name :
+         {"MILLRACE_PARTITIONS", "MILLRACE_SERVER", "MILLRACE_CONFIG", "MILLRACE_SEGMENT_BYTES"})
+      unsetenv(name);
+  }
+  // What goes wrong, or nothing.
+  std::string parse(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"topic", "create"});
+    if (!file_.empty()) arguments.insert(arguments.begin(), {"--config", file_});
+    std::reverse(arguments.begin(), arguments.end());
+    try {
+      program_.parse(arguments);
+      return "";
+    } catch (const CLI::ParseError& error) {
+      return error.what();
+    }
+  }
+  void write_config(const std::string& text) {
+    file_ = testing::TempDir() + "millrace-options-test.toml";
+    std::ofstream(file_) << text;
+  }
+
+  CLI::App program_;
+  std::string file_;
+  Address server_{"127.0.0.1", 7420};
+  std::uint64_t size_ = 0;
+  Duration age_{0};
+  OutputFormat format_ = OutputFormat::table;
+  int partitions_ = 1;
+  bool flag_ = false;
+};
+
+TEST_F(OptionsTest, FlagsAreParsedWithTheirUnits) {
+  EXPECT_EQ(parse({"-s", "127.0.0.1:7421", "--segment-bytes", "64MiB", "--retention-age", "7d", "--format",
+                   "json"}),
+            "");
+  EXPECT_EQ(server_.port, 7421);
+  EXPECT_EQ(size_, 64u << 20);
+  EXPECT_EQ(age_, std::chrono::hours(7 * 24));
+  EXPECT_EQ(format_, OutputFormat::json);
+}
+
+TEST_F(OptionsTest, TheFileGivesWhatNobodyElseDoes) {
+  write_config("[topic.create]\npartitions = 7\nsegment-bytes = \"1GiB\"\nno-create = true\n");
+  EXPECT_EQ(parse({}), "");
+  EXPECT_EQ(partitions_, 7);
+  EXPECT_EQ(size_, 1u << 30);
+  EXPECT_TRUE(flag_);
+}
+
+TEST_F(OptionsTest, TheEnvironmentWinsOverTheFile) {
+  write_config("[topic.create]\npartitions = 7\n");
+  setenv("MILLRACE_PARTITIONS", "8", 1);
+  setenv("MILLRACE_SERVER", "127.0.0.1:9", 1);
+  EXPECT_EQ(parse({}), "");
+  EXPECT_EQ(partitions_, 8);
+  EXPECT_EQ(server_.port, 9);
+}
+
+TEST_F(OptionsTest, TheFlagWinsOverBoth) {
+  write_config("[topic.create]\npartitions = 7\n");
+  setenv("MILLRACE_PARTITIONS", "8", 1);
+  EXPECT_EQ(parse({"-p", "9"}), "");
+  EXPECT_EQ(partitions_, 9);
+}
+
+TEST_F(OptionsTest, TheEnvironmentNamesTheFile) {
+  write_config("[topic.create]\npartitions = 7\n");
+  setenv("MILLRACE_CONFIG", file_.c_str(), 1);
+  file_.clear();
+  EXPECT_EQ(parse({}), "");
+  EXPECT_EQ(partitions_, 7);
+}
+
+TEST_F(OptionsTest, AnUnknownKeyIsAnErrorThatNamesTheClosest) {
+  write_config("[topic.create]\npartition = 7\n");
+  EXPECT_THAT(parse({}), testing::AllOf(HasSubstr("topic.create.partition'"),
+                                        HasSubstr("did you mean 'topic.create.partitions'")));
+  write_config("[topics.create]\npartitions = 7\n");
+  EXPECT_THAT(parse({}), HasSubstr("did you mean 'topic.create.partitions'"));
+  write_config("colour = 1\n");
+  EXPECT_THAT(parse({}), HasSubstr("'colour' is no key"));
+}
+
+TEST_F(OptionsTest, AFileThatIsNotThereIsAnError) {
+  file_ = "/nowhere/millrace.toml";
+  EXPECT_THAT(parse({}), HasSubstr("/nowhere/millrace.toml"));
+}
+
+TEST_F(OptionsTest, ValuesThatMeanNothingAreRefused) {
+  EXPECT_THAT(parse({"--segment-bytes", "many"}), HasSubstr("--segment-bytes"));
+  EXPECT_THAT(parse({"--retention-age", "7"}), HasSubstr("--retention-age"));
+  EXPECT_THAT(parse({"--server", "here"}), HasSubstr("--server"));
+  EXPECT_THAT(parse({"--format", "xml"}), HasSubstr("--format"));
+  EXPECT_THAT(parse({"-p", "two"}), HasSubstr("--partitions"));
+  setenv("MILLRACE_SEGMENT_BYTES", "many", 1);
+  EXPECT_THAT(parse({}), HasSubstr("--segment-bytes"));
+}
+
+TEST(Closest, IsTheOneWithTheFewestEdits) {
+  EXPECT_EQ(closest("serer", {"shards", "server", "data"}), "server");
+  EXPECT_EQ(closest("x", {}), "");
+}
+
+}  // namespace
+}  // namespace millrace::tools

@@ -1,0 +1,174 @@
+// millrace consume
+#include <charconv>
+#include <memory>
+#include <vector>
+
+#include "net/client/consumer.h"
+#include "tools/commands.h"
+#include "tools/exit_codes.h"
+#include "tools/format_string.h"
+#include "tools/start_offset.h"
+#include "tools/terminal.h"
+#include "tools/with_client.h"
+
+namespace millrace::tools {
+namespace {
+
+// Lines leave when this much has gathered, or when nothing more has come.
+constexpr std::size_t k_output_size = 256u << 10;
+
+struct ConsumeFlags {
+  Address server = ClientOptions{}.server;
+  std::string topic;
+  StartOffset start;
+  std::optional<std::uint64_t> count;
+  bool stop_at_end = false;
+  FormatString format = *FormatString::parse("%s\\n");
+  std::optional<std::uint32_t> partition;
+};
+
+// One run of the command.
+class Consumption {
+ public:
+  Consumption(const ConsumeFlags& flags, Client& client)
+      : flags_(flags), client_(client), consumer_(client, {.patience = Duration::zero()}) {}
+
+  Task<int> run() {
+    Result<void> done = co_await follow();
+    if (done) done = co_await print_records();
+    write_output(out_);
+    if (!done) co_return report("consume", done.error());
+    co_return k_exit_ok;
+  }
+
+ private:
+  // A partition's records from `next` on, until `end` if that matters.
+  struct End {
+    PartitionName partition;
+    Offset end;
+  };
+
+  Task<Result<void>> follow() {
+    CO_TRY(const TopicDescription topic, co_await client_.describe_topic(flags_.topic));
+    const auto partitions = static_cast<std::uint32_t>(topic.partitions.size());
+    if (flags_.partition && *flags_.partition >= partitions) {
+      co_return fail(ErrorCode::invalid_argument, "topic {} has no partition {}; it has {}, counted from 0",
+                     flags_.topic, *flags_.partition, partitions);
+    }
+    for (std::uint32_t i = 0; i < partitions; ++i) {
+      if (flags_.partition && *flags_.partition != i) continue;
+      const PartitionName name{flags_.topic, i};
+      // The end first: what is written meanwhile is beyond it.
+      CO_TRY(const ListedOffset end, co_await client_.list_offset(name, OffsetQuery::latest));
+      CO_TRY(const Offset from, co_await start_of(name));
+      if (flags_.stop_at_end && from >= end.offset) continue;
+      consumer_.follow(name, from);
+      ends_.push_back({name, end.offset});
+    }
+    co_return Result<void>();
+  }
+
+  Task<Result<Offset>> start_of(PartitionName name) {
+    if (flags_.start.query == StartOffset::Query::offset) co_return Offset{flags_.start.value};
+    OffsetQuery query = OffsetQuery::earliest;
+    if (flags_.start.query == StartOffset::Query::latest) query = OffsetQuery::latest;
+    if (flags_.start.query == StartOffset::Query::timestamp) query = OffsetQuery::timestamp;
+    CO_TRY(const ListedOffset listed,
+           co_await client_.list_offset(std::move(name), query, flags_.start.value));
+    co_return listed.offset;
+  }
+
+  Task<Result<void>> print_records() {
+    std::uint64_t left = flags_.count.value_or(std::numeric_limits<std::uint64_t>::max());
+    while (left != 0 && !ended()) {
+      while (const ConsumedRecord* record = left == 0 ? nullptr : consumer_.next()) {
+        if (flags_.stop_at_end && is_beyond(*record)) continue;
+        flags_.format.print(record->topic, record->partition, record->record, out_);
+        --left;
+        if (out_.size() >= k_output_size && put_out() == Output::closed) co_return Result<void>();
+      }
+      if (put_out() == Output::closed) co_return Result<void>();
+      if (left != 0 && !ended()) CO_TRY_VOID(co_await consumer_.wait());
+    }
+    co_return Result<void>();
+  }
+
+  Output put_out() {
+    const Output output = write_output(out_);
+    out_.clear();
+    return output;
+  }
+
+  [[nodiscard]] bool is_beyond(const ConsumedRecord& record) const {
+    for (const End& each : ends_) {
+      if (each.partition.partition == record.partition) return record.record.offset >= each.end;
+    }
+    return false;
+  }
+
+  // With -e: whether every partition's end has been passed. Without, never.
+  [[nodiscard]] bool ended() {
+    if (!flags_.stop_at_end) return false;
+    std::erase_if(ends_, [&](const End& each) {
+      const auto progress = consumer_.progress(each.partition);
+      const bool passed = progress && progress->next_offset >= each.end;
+      if (passed) consumer_.unfollow(each.partition);
+      return passed;
+    });
+    return ends_.empty();
+  }
+
+  const ConsumeFlags& flags_;
+  Client& client_;
+  Consumer consumer_;
+  std::vector<End> ends_;
+  std::string out_;
+};
+
+template <class Parse, class Value>
+void add_parsed(CLI::App& command, const std::string& name, Value& value, Parse parse,
+                const std::string& what, const char* type) {
+  command
+      .add_option_function<std::string>(
+          name,
+          [&value, parse, name](const std::string& text) {
+            auto parsed = parse(text);
+            if (!parsed) throw CLI::ValidationError(name, parsed.error().message);
+            value = *std::move(parsed);
+          },
+          what)
+      ->type_name(type);
+}
+
+}  // namespace
+
+void add_consume(CLI::App& program, Run& run) {
+  CLI::App& command = *program.add_subcommand("consume", "Print a topic's records, and follow it");
+  const auto flags = std::make_shared<ConsumeFlags>();
+  add_server(command, flags->server);
+  command.add_option("TOPIC", flags->topic, "Which topic")->required();
+  add_parsed(command, "-o,--offset", flags->start, &StartOffset::parse,
+             "Where to begin: earliest, latest, an offset, or @ and a time (milliseconds since 1970 or "
+             "2026-01-31T12:00:00Z); "
+             "default: earliest",
+             "WHERE");
+  command.add_option("-n,--count", flags->count, "Stop after so many records")->type_name("N");
+  command.add_flag("-e,--end", flags->stop_at_end, "Stop at the end as it is now");
+  add_parsed(command, "-f,--print", flags->format, &FormatString::parse,
+             "How to print a record: %t topic, %p partition, %o offset, %T timestamp, %k key, %K its length, "
+             "%s value, %S its length, "
+             "%h headers, %%, \\n \\r \\t \\\\ \\xHH; default: %s\\n",
+             "FORMAT");
+  command.add_option("-p,--partition", flags->partition, "Only this partition")->type_name("N");
+  command.footer("Example:\n  millrace consume events -o earliest -e -f '%p/%o %k: %s\\n'");
+  command.callback([&run, flags] {
+    run = [flags] {
+      return with_client("consume", flags->server, [&](UringReactor&, Client& client) -> Task<int> {
+        Consumption consumption(*flags, client);
+        co_return co_await consumption.run();
+      });
+    };
+  });
+}
+
+}  // namespace millrace::tools

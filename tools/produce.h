@@ -1,0 +1,33 @@
+// What `millrace produce` was asked for.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "net/client/client.h"
+#include "net/client/producer.h"
+#include "tools/format_string.h"
+
+namespace millrace::tools {
+
+struct ProduceFlags {
+  Address server = ClientOptions{}.server;
+  std::string topic;
+  std::optional<std::uint32_t> partition;
+  std::optional<std::string> key;
+  std::string key_delimiter;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string raw;
+  Acks acks = Acks::durable;
+  Codec codec = Codec::none;
+  std::optional<FormatString> acked;
+  bool no_create = false;
+  std::uint32_t partitions = 1;
+  std::uint64_t batch_bytes = k_batch_size_target;
+  std::uint32_t batches_in_flight = 5;
+  Duration linger{0};
+};
+
+}  // namespace millrace::tools

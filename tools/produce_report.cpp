@@ -1,0 +1,120 @@
+#include "tools/produce_report.h"
+
+#include <fmt/format.h>
+
+#include "engine/base/compression.h"
+#include "engine/base/record_batch.h"
+#include "tools/terminal.h"
+
+namespace millrace::tools {
+namespace {
+
+constexpr Duration k_progress_interval = std::chrono::seconds(1);
+
+// 1234567 as "1,234,567".
+std::string grouped(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  for (std::size_t at = text.size(); at > 3;) {
+    at -= 3;
+    text.insert(at, ",");
+  }
+  return text;
+}
+
+double milliseconds(Duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+std::string_view acks_name(Acks acks) {
+  switch (acks) {
+    case Acks::none:
+      return "sent without acknowledgement";
+    case Acks::leader:
+      return "acknowledged from memory";
+    case Acks::durable:
+      return "acknowledged durable";
+  }
+  return "";
+}
+
+}  // namespace
+
+ProduceReport::~ProduceReport() {
+  if (watched_) *watched_ = nullptr;
+}
+
+void ProduceReport::start(const ProducerStatistics& statistics) {
+  statistics_ = &statistics;
+  started_ = reactor_.now();
+  if (!error_is_terminal()) return;
+  watched_ = std::make_shared<ProduceReport*>(this);
+  reactor_.spawn(show_progress(reactor_, watched_));
+}
+
+Task<void> ProduceReport::show_progress(Reactor& reactor, std::shared_ptr<ProduceReport*> report) {
+  for (;;) {
+    static_cast<void>(co_await reactor.sleep(k_progress_interval));
+    if (*report == nullptr) co_return;
+    (*report)->print_progress();
+  }
+}
+
+void ProduceReport::print_progress() {
+  const double elapsed = milliseconds(reactor_.now() - started_) / 1e3;
+  const auto records = static_cast<double>(statistics_->records_delivered);
+  progress_shown_ = true;
+  write_error(fmt::format("\r{} records delivered, {:.1f} MB read, {} records/s   ",
+                          grouped(statistics_->records_delivered),
+                          static_cast<double>(statistics_->record_bytes) / 1e6,
+                          grouped(static_cast<std::uint64_t>(records / elapsed))));
+}
+
+void ProduceReport::delivered(const Delivery& delivery) {
+  if (!flags_.acked || !delivery.result) return;
+  lines_.clear();
+  const Result<void> printed = print_acked(delivery);
+  CHECK(printed, "a batch that this program built: {}", printed.error().message);
+  write_output(lines_);
+}
+
+Result<void> ProduceReport::print_acked(const Delivery& delivery) {
+  const BatchHeader header = decode_batch_header(delivery.batch.first<k_batch_header_size>());
+  TRY(const auto bytes, inflate_records(header, delivery.batch, inflated_));
+  RecordReader reader(header, bytes);
+  RecordView record;
+  for (std::int64_t i = 0;; ++i) {
+    TRY(const bool more, reader.next(record));
+    if (!more) return {};
+    const Offset base = delivery.result->base_offset;
+    record.offset = base.value() < 0 ? base : base + i;
+    flags_.acked->print(delivery.topic, delivery.partition, record, lines_);
+  }
+}
+
+void ProduceReport::finish() {
+  if (watched_) *watched_ = nullptr;
+  if (progress_shown_) write_error("\r\x1b[K");
+  const ProducerStatistics& all = *statistics_;
+  const double elapsed = std::max(milliseconds(reactor_.now() - started_) / 1e3, 1e-6);
+  const double megabytes = static_cast<double>(all.record_bytes) / 1e6;
+  std::string text =
+      fmt::format("{} records, {:.1f} MB in {:.2f} s: {} records/s, {:.1f} MB/s\n",
+                  grouped(all.records_delivered), megabytes, elapsed,
+                  grouped(static_cast<std::uint64_t>(static_cast<double>(all.records_delivered) / elapsed)),
+                  megabytes / elapsed);
+  if (all.latency.count() != 0) {
+    text += fmt::format(
+        "{} in batches of {:.0f} records: p50 {:.3f} ms, p99 {:.3f} ms, p99.9 {:.3f} ms, max {:.3f} ms\n",
+        acks_name(flags_.acks),
+        static_cast<double>(all.records_delivered) / static_cast<double>(all.latency.count()),
+        milliseconds(all.latency.percentile(50)), milliseconds(all.latency.percentile(99)),
+        milliseconds(all.latency.percentile(99.9)), milliseconds(all.latency.max()));
+  }
+  if (all.records_failed != 0)
+    text += fmt::format("{} records were not written\n", grouped(all.records_failed));
+  if (all.records_unknown != 0)
+    text += fmt::format("{} records may or may not have been written\n", grouped(all.records_unknown));
+  write_error(text);
+}
+
+}  // namespace millrace::tools

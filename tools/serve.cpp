@@ -1,0 +1,138 @@
+// millrace serve
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <sched.h>
+
+#include "engine/base/units.h"
+#include "engine/reactor/shard_threads.h"
+#include "net/node.h"
+#include "tools/commands.h"
+#include "tools/exit_codes.h"
+#include "tools/log_sink.h"
+#include "tools/terminal.h"
+
+namespace millrace::tools {
+namespace {
+
+constexpr std::uint32_t k_shards_default_max = 8;
+constexpr std::uint32_t k_shards_max = 256;
+constexpr std::uint16_t k_port_default = 7420;
+
+// Half of the processors: clients and the kernel's work with devices and sockets need the others.
+std::uint32_t shards_default() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  const int processors = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  return std::clamp(static_cast<std::uint32_t>(processors) / 2, 1u, k_shards_default_max);
+}
+
+struct ServeFlags {
+  NodeSetup node;
+  ShardsOptions shards{.count = shards_default(), .ring = {}, .log = {}};
+  LogLevel log_level = LogLevel::warning;
+  bool no_pin = false;
+};
+
+// The first line names folder and addresses (scripts wait for it), the others what to try next.
+void say_hello(const ServeFlags& flags, const NodeStarted& started) {
+  const std::uint32_t shards = flags.shards.count;
+  const std::string server =
+      started.address.port == k_port_default ? "" : fmt::format(" -s {}", to_string(started.address));
+  write_output(
+      fmt::format("millrace {}: data {}, listening on {}, {} shard{}\n"
+                  "Try:  echo hello | millrace produce greetings{}\n"
+                  "      millrace consume greetings -e{}\n",
+                  MILLRACE_VERSION, flags.node.storage.folder, to_string(started.address), shards,
+                  shards == 1 ? "" : "s", server, server));
+}
+
+int serve(ServeFlags& flags) {
+  flags.node.storage.folder = std::filesystem::absolute(flags.node.storage.folder).lexically_normal();
+  flags.node.server.server = "millrace " MILLRACE_VERSION;
+  flags.node.started = [&flags](const NodeStarted& started) { say_hello(flags, started); };
+  flags.shards.pin = !flags.no_pin;
+  flags.shards.ring.signals = true;
+  flags.shards.log = make_log_sink(flags.log_level);
+  Node node(flags.node, flags.shards.count);
+  Result<void> result;
+  const auto threads = ShardThreads::start(flags.shards, [&](UringReactor& reactor) -> Task<void> {
+    auto ended = co_await run_node_shard(reactor, node);
+    if (reactor.shard() == ShardId{0}) result = std::move(ended);
+  });
+  if (!threads) return report("serve", threads.error());
+  (*threads)->join();
+  if (!result) return report("serve", result.error());
+  return k_exit_ok;
+}
+
+void add_storage_flags(CLI::App& command, ServeFlags& flags) {
+  command.add_option("--data", flags.node.storage.folder, "The data folder; made if it is not there")
+      ->required()
+      ->type_name("DIR");
+  add_size(command, "--journal-file-bytes", flags.node.storage.journal_file_size,
+           "Size of each of a shard's 4 journal files; a start with the same folder may change it");
+  add_size(command, "--ballast-bytes", flags.node.storage.ballast_size,
+           "Space given up when the disk is full, so that a stop still works");
+  add_size(command, "--cache-bytes", flags.node.log.cache_bytes,
+           "Recent records kept in memory for readers, a shard");
+  add_size(command, "--unplaced-bytes", flags.node.log.unplaced_bytes_max,
+           "Records in the journal alone, a shard; beyond it producers wait");
+  add_duration(command, "--retention-interval", flags.node.log.retention_interval,
+               "How often old segments are looked for")
+      ->default_str("10s");
+}
+
+void add_server_flags(CLI::App& command, ServeFlags& flags) {
+  command
+      .add_option_function<std::string>(
+          "--listen",
+          [&flags](const std::string& text) {
+            auto address = parse_address(text);
+            if (!address) throw CLI::ValidationError("--listen", address.error().message);
+            flags.node.listen = *std::move(address);
+          },
+          "Where to listen; port 0 takes a free one")
+      ->type_name("HOST:PORT")
+      ->default_str(to_string(flags.node.listen));
+  command
+      .add_option("--shards", flags.shards.count,
+                  "Threads, each with its own part of the partitions (default: half of the processors)")
+      ->check(CLI::Range(1u, k_shards_max))
+      ->type_name("N")
+      ->default_str(std::to_string(flags.shards.count));
+  command.add_flag("--no-pin", flags.no_pin, "Let the system move shards between processors");
+  add_size(command, "--buffer-bytes", flags.shards.buffers.bytes_max,
+           "Memory for requests, journal and readers, a shard");
+  command.add_option("--connections", flags.node.server.connections_max, "Connections at a time, a shard")
+      ->check(CLI::Range(1u, 1u << 20))
+      ->type_name("N")
+      ->capture_default_str();
+  add_duration(command, "--idle-timeout", flags.node.server.idle_timeout,
+               "Close connections that say nothing for so long");
+  const std::map<std::string, LogLevel> levels{{"debug", LogLevel::debug},
+                                               {"info", LogLevel::info},
+                                               {"warning", LogLevel::warning},
+                                               {"error", LogLevel::error}};
+  command
+      .add_option("--log-level", flags.log_level, "debug, info, warning or error; lines go to standard error")
+      ->transform(CLI::CheckedTransformer(levels))
+      ->type_name("LEVEL")
+      ->default_str("warning");
+}
+
+}  // namespace
+
+void add_serve(CLI::App& program, Run& run) {
+  CLI::App& command =
+      *program.add_subcommand("serve", "Run a server on a data folder, until SIGTERM or SIGINT");
+  const auto flags = std::make_shared<ServeFlags>();
+  add_storage_flags(command, *flags);
+  add_server_flags(command, *flags);
+  command.footer(
+      "The first line on standard output, when clients can connect, names folder, address and shards.\n\n"
+      "Example:\n  millrace serve --data /var/lib/millrace --listen 127.0.0.1:7420 --shards 2");
+  command.callback([&run, flags] { run = [flags] { return serve(*flags); }; });
+}
+
+}  // namespace millrace::tools

@@ -1,0 +1,21 @@
+// Where `millrace consume` begins.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/base/error.h"
+
+namespace millrace::tools {
+
+struct StartOffset {
+  enum class Query : std::uint8_t { earliest, latest, offset, timestamp };
+  Query query = Query::earliest;
+  std::int64_t value = 0;  // the offset, or the timestamp in milliseconds since 1970
+
+  // "earliest", "latest", "4711", "@1767225600000", "@2026-01-01T00:00:00Z" (RFC 3339: fractions and "+02:00"
+  // as well).
+  [[nodiscard]] static Result<StartOffset> parse(const std::string& text);
+};
+
+}  // namespace millrace::tools

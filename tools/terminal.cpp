@@ -1,0 +1,45 @@
+#include "tools/terminal.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "tools/exit_codes.h"
+
+namespace millrace::tools {
+
+Output write_output(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (count >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(count));
+    } else if (errno == EPIPE) {
+      return Output::closed;
+    } else if (errno != EINTR) {
+      write_error(fmt::format("millrace: cannot write to standard output: {}\n", std::strerror(errno)));
+      std::_Exit(k_exit_failure);
+    }
+  }
+  return Output::open;
+}
+
+void write_error(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(STDERR_FILENO, text.data(), text.size());
+    if (count < 0 && errno != EINTR) return;
+    if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+int report(std::string_view command, const Error& error) {
+  write_error(fmt::format("millrace {}: {}\n", command, error.message));
+  return exit_code_of(error.code);
+}
+
+bool error_is_terminal() {
+  return ::isatty(STDERR_FILENO) == 1;
+}
+
+}  // namespace millrace::tools
