@@ -56,7 +56,7 @@ Result<void> Appender::refusal(const Group& group) const {
   if (context_.failure) return fail(*context_.failure);
   if (context_.stopping)
     return fail(ErrorCode::shutting_down, "the log of group {} is stopping", group.id.value());
-  if (group.removed) return fail(ErrorCode::not_found, "group {} was deleted", group.id.value());
+  if (group.removing) return fail(ErrorCode::not_found, "group {} was deleted", group.id.value());
   return {};
 }
 

@@ -63,7 +63,7 @@ Task<Result<void>> Checkpointer::write(bool clean) {
     std::vector<JournalRecord> states;
     for (std::size_t i = at; i < std::min(at + k_states_per_commit, groups.size()); ++i) {
       Group& group = *groups[i];
-      if (group.removed) continue;
+      if (group.gone) continue;
       const GroupStateRecord state = state_of(group, clean);
       files.emplace_back(groups[i], state.segment.segment);
       states.push_back({group.id, state});

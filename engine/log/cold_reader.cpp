@@ -4,6 +4,7 @@
 
 #include "engine/base/endian.h"
 #include "engine/base/entry_header.h"
+#include "engine/log/placement.h"
 #include "engine/log/segment_scan.h"
 
 namespace millrace {
@@ -42,7 +43,7 @@ Index last_before(const Group& group, const Segment& segment) {
 std::uint64_t chunk_end(const Group& group, const Segment& segment, std::uint64_t position,
                         std::uint64_t length) {
   const std::uint64_t limit = position + length;
-  if (limit >= stable_end(group, segment)) return stable_end(group, segment);
+  if (limit >= stable_end(group, segment)) return to_block(stable_end(group, segment));
   auto after =
       std::upper_bound(segment.index.begin(), segment.index.end(), limit,
                        [](std::uint64_t p, const SparseIndexItem& item) { return p < item.position; });
@@ -121,7 +122,7 @@ Task<Result<void>> ColdReader::prepare(GroupRef group, SegmentRef segment) {
 Task<Result<SegmentRef>> ColdReader::find_segment(GroupRef group, Offset from) {
   // The last segment that begins at or before `from`. Removal in the meantime only takes from the front, so a
   // copy stays good.
-  const std::vector<SegmentRef> segments = group->segments;
+  const std::vector<SegmentRef> segments = live_segments(*group);
   std::size_t low = 0, high = segments.size();
   while (high - low > 1) {
     const std::size_t middle = (low + high) / 2;
@@ -202,16 +203,17 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
       return {};
     }
     const std::uint64_t at = cursor.position - chunk.position;
+    // Positions are multiples of 8, so these bytes are there, if not yet a whole header.
+    if (at < bytes.size() && load_le<std::uint64_t>(bytes.data() + at) == 0) {
+      cursor.position = block_of(cursor.position) + k_block_size;
+      continue;
+    }
     if (at + k_entry_header_size > bytes.size()) {
       gathered.entry_size = k_entry_header_size;
       return {};
     }
     EntryHeader header;
     const HeaderVerdict verdict = decode(bytes.subspan(at).first<k_entry_header_size>(), header);
-    if (verdict == HeaderVerdict::end) {
-      cursor.position = block_of(cursor.position) + k_block_size;
-      continue;
-    }
     if (verdict != HeaderVerdict::valid) return damage(name(verdict));
     if (header.group != group.id) return damage("an entry of another group");
     if (gathered.last && (header.index != next(*gathered.last) || header.prev_checksum != gathered.chain)) {
@@ -268,10 +270,14 @@ Task<Result<ReadResult>> ColdReader::read(GroupRef group, Offset from, std::uint
       gathered.segment_ended = false;
       CO_TRY_VOID(co_await prepare(group, cursor.segment));
     }
+    if (cursor.position >= stable_end(*group, *cursor.segment)) {
+      gathered.segment_ended = true;
+      continue;
+    }
     CO_TRY(const Chunk chunk,
            co_await next_chunk(*group, cursor, std::max<std::uint64_t>(gathered.entry_size, 1)));
     CO_TRY_VOID(gather(*group, cursor, chunk, from, max_bytes, gathered));
-    if (group->removed) break;
+    if (group->removing) break;
     // The rest of an entry that the chunk cuts is for the next read, unless it is all there is.
     if (gathered.entry_size != 0 && gathered.result.bytes != 0) break;
   }

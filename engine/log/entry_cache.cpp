@@ -4,7 +4,7 @@ namespace millrace {
 namespace {
 
 bool in_segments(const EntryCache::Run& run) {
-  return run.group->removed || run.group->placed.last_index >= run.last;
+  return run.group->gone || run.group->placed.last_index >= run.last;
 }
 
 void drop(const EntryCache::Run& run) {

@@ -66,7 +66,8 @@ struct Group {
   Term term{0};
   std::optional<NodeId> voted_for;
   bool term_begun = false;  // this start's term is journaled and its no-op appended
-  bool removed = false;     // appends and reads are refused
+  bool removing = false;    // appends and reads are refused
+  bool gone = false;        // its removal is journaled: nothing of it needs a place or a checkpoint any more
 
   LogStart start;
   LogEnd recovered;  // the end that this process found at its start

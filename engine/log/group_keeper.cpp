@@ -41,26 +41,27 @@ Task<Result<void>> GroupKeeper::make_folder(GroupId id) {
 Task<Result<void>> GroupKeeper::create(GroupId id, LogSettings settings) {
   if (context_.failure) co_return fail(*context_.failure);
   if (context_.stopping) co_return fail(ErrorCode::shutting_down, "the log is stopping");
-  if (context_.groups.contains(id)) co_return fail(ErrorCode::already_exists, "group {} exists", id.value());
+  if (context_.groups.contains(id) || !creating_.insert(id).second) {
+    co_return fail(ErrorCode::already_exists, "group {} exists", id.value());
+  }
   auto group = std::make_shared<Group>(context_.reactor, id);
   group->settings = settings;
-  context_.groups.emplace(id, group);
   auto made = co_await make_folder(id);
   if (made) made = co_await make_segment(context_, group, SpaceFor::clients);
-  if (made) {
-    const SegmentEnd at{group->segments.back()->first_index(), k_block_size, true};
-    group->placed_at = at;
-    group->checkpointed_segment = at.segment;
-    GroupStateRecord state;
-    state.segment = {at.segment, at.position, false};
-    made = co_await committer_.wait_complete(committer_.add_records({{id, state}}));
-  }
+  creating_.erase(id);
   if (!made) {
-    group->removed = true;
-    context_.groups.erase(id);
     (void)co_await context_.reactor.remove_folder(context_.folder.group_folder(id));
+    co_return made;
   }
-  co_return made;
+  const SegmentEnd at{group->segments.back()->first_index(), k_block_size, true};
+  group->placed_at = at;
+  group->checkpointed_segment = at.segment;
+  GroupStateRecord state;
+  state.segment = {at.segment, at.position, false};
+  // It can be found from the moment its record is on its way: a checkpoint that comes later has to hold it,
+  // and entries come behind.
+  context_.groups.emplace(id, group);
+  co_return co_await committer_.wait_complete(committer_.add_records({{id, state}}));
 }
 
 Task<Result<void>> GroupKeeper::settle(GroupRef group) {
@@ -84,11 +85,12 @@ Task<Result<void>> GroupKeeper::remove_files(GroupId id) {
 
 Task<Result<void>> GroupKeeper::remove(GroupId id) {
   CO_TRY(GroupRef group, context_.find(id));
-  group->removed = true;
+  group->removing = true;
   co_await group->admission.lock();
   auto settled = co_await settle(group);
   if (settled) {
     // Durable before the first file goes: from here on no restart looks for them.
+    group->gone = true;
     settled = co_await committer_.wait_complete(committer_.add_records({{id, GroupRemovedRecord{}}}));
   }
   group->wake_everybody();

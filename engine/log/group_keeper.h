@@ -1,6 +1,8 @@
 // GroupKeeper: groups come, go, and lose a suffix.
 #pragma once
 
+#include <unordered_set>
+
 #include "engine/log/committer.h"
 #include "engine/log/log_context.h"
 #include "engine/log/log_reader.h"
@@ -30,6 +32,7 @@ class GroupKeeper {
   Committer& committer_;
   Mover& mover_;
   LogReader& reader_;
+  std::unordered_set<GroupId> creating_;
 };
 
 }  // namespace millrace

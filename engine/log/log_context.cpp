@@ -14,7 +14,7 @@ void LogContext::fail(Error error) {
 
 Result<GroupRef> LogContext::find(GroupId id) const {
   auto it = groups.find(id);
-  if (it == groups.end() || it->second->removed) {
+  if (it == groups.end() || it->second->removing) {
     return millrace::fail(ErrorCode::not_found, "this shard has no group {}", id.value());
   }
   return it->second;

@@ -6,6 +6,7 @@
 #include "engine/base/endian.h"
 #include "engine/base/entry_header.h"
 #include "engine/base/record_reader.h"
+#include "engine/log/placement.h"
 #include "engine/reactor/wait_until.h"
 
 namespace millrace {
@@ -99,14 +100,14 @@ Task<Result<ReadResult>> LogReader::read(GroupRef group, Offset from, std::uint6
     if (!found) co_return found;
     result = *std::move(found);
   }
-  if (group->removed) co_return fail(ErrorCode::not_found, "group {} was deleted", group->id.value());
+  if (group->removing) co_return fail(ErrorCode::not_found, "group {} was deleted", group->id.value());
   result.view = view_of(*group);
   co_return result;
 }
 
 Task<void> LogReader::wait_readable(GroupRef group, Offset from, std::uint64_t min_bytes,
                                     MonotonicTime deadline) {
-  while (!group->removed && !context_.failure && !context_.stopping && context_.reactor.now() < deadline) {
+  while (!group->removing && !context_.failure && !context_.stopping && context_.reactor.now() < deadline) {
     if (from < group->durable.next_offset) {
       // What is no longer in memory is more than anybody asks for as a minimum.
       if (!in_memory(*group, from)) co_return;
@@ -139,7 +140,7 @@ Task<Result<Index>> LogReader::index_of(GroupRef group, Offset offset) {
 
 // Nothing before the offset it gives has such a timestamp.
 Task<Result<Offset>> LogReader::where_to_search(GroupRef group, std::int64_t timestamp) {
-  const std::vector<SegmentRef> segments = group->segments;
+  const std::vector<SegmentRef> segments = live_segments(*group);
   for (const SegmentRef& segment : segments) {
     CO_TRY_VOID(co_await cold_.prepare(group, segment));
     if (segment->max_timestamp < timestamp) continue;

@@ -42,7 +42,7 @@ Task<void> Mover::run() {
 
 Task<void> Mover::move_extent(GroupRef group) {
   const std::vector<Piece> pieces = pieces_of_tail(*group, group->durable.last_index, k_extent_bytes);
-  if (pieces.empty() || group->removed) co_return;
+  if (pieces.empty() || group->gone) co_return;
   auto placed = place(context_, *group, pieces);
   while (!placed) {
     // The pool is full of what others hold for a moment; nothing is lost by waiting.
@@ -80,7 +80,7 @@ Task<void> Mover::move_extent(GroupRef group) {
 
 Task<Result<void>> Mover::move(GroupRef group) {
   const Index target = group->durable.last_index;
-  while (group->placed.last_index < target && !group->removed) {
+  while (group->placed.last_index < target && !group->gone) {
     if (context_.failure) co_return fail(*context_.failure);
     press(group);
     co_await progress_.wait();

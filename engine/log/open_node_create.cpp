@@ -32,7 +32,7 @@ Task<Result<void>> make_folder(Reactor& reactor, std::string path) {
 Task<Result<void>> check_holds_nothing(OpenContext& context) {
   auto groups = co_await context.reactor.list(context.folder.groups_folder());
   if (!groups && groups.error().code == ErrorCode::not_found) co_return Result<void>{};
-  CO_TRY_VOID(std::move(groups));
+  if (!groups) co_return fail(std::move(groups).error());
   if (groups->empty()) co_return Result<void>{};
   co_return fail(
       ErrorCode::wrong_folder,

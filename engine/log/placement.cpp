@@ -101,6 +101,12 @@ const SegmentRef& segment_of(const Group& group, Index index) {
   return *std::prev(after);
 }
 
+std::vector<SegmentRef> live_segments(const Group& group) {
+  const auto after = std::upper_bound(group.segments.begin(), group.segments.end(), group.start.index,
+                                      [](Index i, const SegmentRef& s) { return i < s->first_index(); });
+  return {after == group.segments.begin() ? after : std::prev(after), group.segments.end()};
+}
+
 Result<Placement> place(LogContext& context, Group& group, std::span<const Piece> pieces) {
   Placement placement;
   // Memory first: after that nothing can fail half way.

@@ -55,6 +55,10 @@ void give_spare(Group& group, Index index, std::uint64_t& reserved);
 // Moves `placed` over the outstanding extents that are done.
 void advance_placed(Group& group);
 
+// The segments that entries of the log stand in. Older files may still be there, to be removed; what a
+// restart left of them need not be a whole log.
+[[nodiscard]] std::vector<SegmentRef> live_segments(const Group& group);
+
 // The segment that holds or will hold the entry.
 [[nodiscard]] const SegmentRef& segment_of(const Group& group, Index index);
 

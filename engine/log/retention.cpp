@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/base/trim_payload.h"
+#include "engine/log/placement.h"
 #include "engine/reactor/wait_until.h"
 
 namespace millrace {
@@ -36,7 +37,7 @@ Task<void> Retention::round() {
 }
 
 Task<Result<void>> Retention::look_after(GroupRef group) {
-  if (group->removed) co_return Result<void>{};
+  if (group->removing) co_return Result<void>{};
   CO_TRY_VOID(co_await roll_aged(group));
   CO_TRY_VOID(co_await seal_rolled(group));
   CO_TRY_VOID(co_await apply_limits(group));
@@ -57,8 +58,8 @@ Task<Result<void>> Retention::roll_aged(GroupRef group) {
 }
 
 Task<Result<void>> Retention::seal_rolled(GroupRef group) {
-  const std::vector<SegmentRef> segments = group->segments;
-  for (std::size_t i = 0; i + 1 < segments.size() && !group->removed; ++i) {
+  const std::vector<SegmentRef> segments = live_segments(*group);
+  for (std::size_t i = 0; i + 1 < segments.size() && !group->removing; ++i) {
     if (segments[i]->sealed_at.milliseconds != 0) continue;
     if (group->placed.last_index < segments[i + 1]->first_index() - 1) break;
     CO_TRY_VOID(co_await reader_.cold().prepare(group, segments[i]));
@@ -74,20 +75,21 @@ Task<Result<void>> Retention::seal_rolled(GroupRef group) {
 // The log may begin with the first segment whose predecessors are due: by size, all but the newest
 // retention_bytes; by age, what was sealed too long ago. The open segment stays.
 Task<Result<void>> Retention::apply_limits(GroupRef group) {
+  const std::vector<SegmentRef> segments = live_segments(*group);
   std::uint64_t bytes = 0;
-  for (const SegmentRef& segment : group->segments) bytes += segment->end;
+  for (const SegmentRef& segment : segments) bytes += segment->end;
   const auto now = context_.reactor.wall_clock();
   Offset keep_from = group->start.offset;
-  for (std::size_t i = 0; i + 1 < group->segments.size(); ++i) {
-    const Segment& segment = *group->segments[i];
+  for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
+    const Segment& segment = *segments[i];
     if (segment.sealed_at.milliseconds == 0) break;
     const auto age = std::chrono::milliseconds(now.milliseconds - segment.sealed_at.milliseconds);
     const bool too_much = group->settings.retention_bytes != 0 && bytes > group->settings.retention_bytes;
     const bool too_old = group->settings.retention_age.count() != 0 && age > group->settings.retention_age;
     if (!too_much && !too_old) break;
     bytes -= segment.end;
-    CO_TRY_VOID(co_await reader_.cold().prepare(group, group->segments[i + 1]));
-    keep_from = group->segments[i + 1]->first_offset();
+    CO_TRY_VOID(co_await reader_.cold().prepare(group, segments[i + 1]));
+    keep_from = segments[i + 1]->first_offset();
   }
   if (keep_from <= group->start.offset) co_return Result<void>{};
   CO_TRY_VOID(co_await trim(group, keep_from));
@@ -121,7 +123,7 @@ Task<Result<void>> Retention::remove_before_start(GroupRef group) {
   const auto free = [&] { return group->segments[1]->first_index() <= group->checkpointed_segment; };
   if (due() && !free()) CO_TRY_VOID(co_await checkpointer_.checkpoint(false));
   bool removed = false;
-  while (due() && free() && !group->removed) {
+  while (due() && free() && !group->removing) {
     const SegmentRef segment = group->segments.front();
     group->segments.erase(group->segments.begin());
     // Readers that hold the segment go on reading it: the file lives until its last descriptor is closed.

@@ -1,0 +1,101 @@
+// LogStory: a node's logs in simulation, and what the test knows must be in them.
+//
+//   LogStory story(seed);
+//   story.run([&](LogStory::Logs& logs) -> Task<void> { co_await story.append(logs, GroupId{1}, 100); });  //
+//   ends cleanly story.run_until_cut(script, events);   // power fails after so many events of the world
+//   story.expect_everything();             // starts again and compares every group with what was
+//   acknowledged
+#pragma once
+
+#include <functional>
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/log/open_node.h"
+#include "engine/log/shard_log.h"
+#include "engine/reactor/sim_world.h"
+
+namespace millrace::test {
+
+// One batch of one record of `size` bytes that begins with `id`; in place when `in_place` (at offset 48 of a
+// buffer of its own).
+Slice make_batch(BufferPool& pool, std::uint64_t id, std::uint32_t size, bool in_place,
+                 std::int64_t timestamp = 1);
+
+class LogStory {
+ public:
+  // The logs of all shards of the running node.
+  struct Logs {
+    Reactor& reactor;  // of shard 0
+    std::vector<std::unique_ptr<ShardLog>> shards;
+    OpenedNode node;
+    [[nodiscard]] ShardLog& of(GroupId group) const {
+      return *shards[shard_of(group, static_cast<std::uint32_t>(shards.size())).value()];
+    }
+  };
+  using Script = std::function<Task<void>(Logs&)>;
+  enum class End : std::uint8_t { clean, abandoned };
+
+  explicit LogStory(std::uint64_t seed);
+
+  // ---- the node -----------------------------------------------------------------
+  NodeOptions node_options;
+  ShardLogOptions log_options;
+  LogSettings settings;  // of new groups
+  [[nodiscard]] SimWorld& world() { return world_; }
+  [[nodiscard]] SimDisk& disk() { return node_.disk(); }
+  [[nodiscard]] SimNode& node() { return node_; }
+
+  // Starts the node, runs the script on shard 0, and stops it: cleanly, or by just ending the process. Gives
+  // the error of the start or the stop, if any.
+  Result<void> run(Script script, End end = End::clean);
+  // The same, but the power fails after `events` events of the world, wherever the script is then.
+  void run_until_cut(Script script, std::uint64_t events, SimCut cut = SimCut::by_seed);
+  // What the last start noted (OpenedNode::notes) and whether it found a clean stop.
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+  [[nodiscard]] bool found_clean() const { return found_clean_; }
+
+  // ---- verbs of scripts; they note what they learn --------------------------------
+  Task<Result<void>> create(Logs& logs, GroupId group);
+  Task<Result<Appended>> append(Logs& logs, GroupId group, std::uint32_t size,
+                                AckLevel level = AckLevel::durable);
+  Task<Result<void>> trim(Logs& logs, GroupId group, Offset offset);
+  Task<Result<void>> truncate(Logs& logs, GroupId group, Index last);
+  Task<Result<void>> remove(Logs& logs, GroupId group);
+  // Reads the group from its start to its end: every record that was acknowledged is at its offset, in order,
+  // none twice; every record that any reader saw before is still there; and nothing is there that nobody
+  // appended.
+  Task<void> expect_group(Logs& logs, GroupId group);
+  Task<void> expect_groups(Logs& logs);
+
+  // Starts, compares everything, stops cleanly.
+  void expect_everything();
+
+  // ---- what is known ------------------------------------------------------------
+  struct Known {
+    std::map<std::int64_t, std::uint64_t> acknowledged;  // offset -> id; also what a reader has seen
+    std::map<std::uint64_t, std::uint32_t> attempted;    // id -> size
+    std::int64_t start = 0;
+    bool start_pending = false;  // a trim was asked for and its outcome is not known
+    std::int64_t start_asked = 0;
+    bool created = false, removed = false, may_exist = false;
+    std::uint64_t index_end = 0;
+  };
+  std::map<GroupId, Known> groups;
+  std::uint64_t appended = 0;
+
+ private:
+  Task<void> main(Reactor& reactor, Script script, End end);
+  Task<Result<void>> start_logs(Logs& logs);
+  SimWorld world_;
+  SimNode& node_;
+  Result<void> outcome_;
+  std::vector<std::string> notes_;
+  bool found_clean_ = false;
+  std::uint64_t next_id_ = 1;
+};
+
+}  // namespace millrace::test

@@ -1,0 +1,275 @@
+// One node's log, verb by verb.
+#include "engine/log/shard_log.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/base/entry_header.h"
+#include "engine/reactor/wait.h"
+#include "tests/log/log_story.h"
+
+namespace millrace::test {
+namespace {
+
+constexpr GroupId k_group{1};
+
+template <class T>
+void expect_ok(const Result<T>& result) {
+  EXPECT_TRUE(result.has_value()) << result.error().message;
+}
+
+TEST(ShardLog, AppendedRecordsAreReadBackInOrder) {
+  LogStory story(1);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 100; ++i) expect_ok(co_await story.append(logs, k_group, 100));
+    co_await story.expect_groups(logs);
+  }));
+  EXPECT_EQ(story.groups[k_group].acknowledged.size(), 100U);
+}
+
+TEST(ShardLog, RecordsOfEverySizeSurviveACleanRestart) {
+  LogStory story(2);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (const std::uint32_t size :
+         {8U, 100U, 4096U, 65'000U, 65'536U, 70'000U, 200'000U, 100U, 1'000'000U, 9U}) {
+      expect_ok(co_await story.append(logs, k_group, size));
+      expect_ok(co_await story.append(logs, k_group, size));
+    }
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+  EXPECT_TRUE(story.found_clean());
+  EXPECT_EQ(story.groups[k_group].acknowledged.size(), 20U);
+}
+
+TEST(ShardLog, APayloadInPlaceIsWrittenWithoutACopy) {
+  LogStory story(3);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (std::uint64_t id = 1; id <= 4; ++id) {
+      story.groups[k_group].attempted[id] = 100'000;
+      expect_ok(co_await logs.of(k_group).append(
+          k_group, make_batch(logs.reactor.buffers(), id, 100'000, true), 1, AckLevel::durable));
+    }
+    EXPECT_EQ(logs.of(k_group).counters().direct_bytes_copied, 0U);
+    EXPECT_GE(logs.of(k_group).counters().direct_bytes, 400'000U);
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+}
+
+TEST(ShardLog, ManyAppendsAtOnceShareCommits) {
+  LogStory story(4);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    Gate gate(logs.reactor);
+    for (int i = 0; i < 1000; ++i) {
+      gate.spawn([](LogStory& s, LogStory::Logs& l) -> Task<void> {
+        expect_ok(co_await s.append(l, k_group, 100));
+      }(story, logs));
+    }
+    co_await gate.close();
+    EXPECT_LT(logs.of(k_group).counters().commits, 50U);
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+  EXPECT_EQ(story.groups[k_group].acknowledged.size(), 1000U);
+}
+
+TEST(ShardLog, TheJournalGoesRoundAndSegmentsRoll) {
+  LogStory story(5);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    for (std::uint64_t g = 1; g <= 3; ++g) expect_ok(co_await story.create(logs, GroupId{g}));
+    for (int i = 0; i < 400; ++i) {
+      for (std::uint64_t g = 1; g <= 3; ++g) expect_ok(co_await story.append(logs, GroupId{g}, 10'000));
+    }
+    EXPECT_GT(logs.shards[0]->counters().checkpoints, 1U);
+    EXPECT_GT(logs.shards[0]->counters().segments_sealed, 3U);
+    EXPECT_GT(logs.shards[0]->counters().moved_bytes, 1_MiB);
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+  EXPECT_TRUE(story.found_clean());
+}
+
+TEST(ShardLog, ReadersDoNotSeeWhatIsNotDurable) {
+  LogStory story(6);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    expect_ok(co_await story.append(logs, k_group, 100));
+    const auto quick = co_await story.append(logs, k_group, 100, AckLevel::leader);
+    expect_ok(quick);
+    const auto read = co_await logs.of(k_group).read(k_group, quick->base_offset, 1000);
+    expect_ok(read);
+    EXPECT_TRUE(read->entries.empty());
+    co_await logs.of(k_group).wait_readable(k_group, quick->base_offset, 1,
+                                            logs.reactor.now() + std::chrono::seconds(1));
+    const auto later = co_await logs.of(k_group).read(k_group, quick->base_offset, 1000);
+    expect_ok(later);
+    EXPECT_FALSE(later->entries.empty());
+  }));
+}
+
+TEST(ShardLog, OffsetsOutsideTheLogAreRefused) {
+  LogStory story(7);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 10; ++i) expect_ok(co_await story.append(logs, k_group, 100));
+    expect_ok(co_await story.trim(logs, k_group, Offset{4}));
+    ShardLog& log = logs.of(k_group);
+    EXPECT_EQ((co_await log.read(k_group, Offset{3}, 100)).error().code, ErrorCode::offset_out_of_range);
+    EXPECT_EQ((co_await log.read(k_group, Offset{11}, 100)).error().code, ErrorCode::offset_out_of_range);
+    EXPECT_EQ((co_await log.trim(k_group, Offset{11})).error().code, ErrorCode::offset_out_of_range);
+    EXPECT_EQ((co_await log.read(GroupId{99}, Offset{0}, 100)).error().code, ErrorCode::not_found);
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+}
+
+TEST(ShardLog, RetentionBySizeKeepsTheNewest) {
+  LogStory story(8);
+  story.settings.retention_bytes = 1_MiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 300; ++i) expect_ok(co_await story.append(logs, k_group, 10'000));
+    co_await logs.reactor.sleep(std::chrono::milliseconds(200));
+    const LogView view = *logs.of(k_group).view(k_group);
+    EXPECT_GT(view.start.offset.value(), 100);
+    EXPECT_LE(view.bytes, 1_MiB + 2 * story.settings.segment_size);
+    EXPECT_GT(logs.of(k_group).counters().segments_removed, 3U);
+    story.groups[k_group].start_asked = view.start.offset.value();
+    co_await story.expect_groups(logs);
+  }));
+  story.settings = {};
+  story.expect_everything();
+}
+
+TEST(ShardLog, RetentionByAgeGoesByTheServersClock) {
+  LogStory story(9);
+  story.settings.retention_age = std::chrono::seconds(10);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 100; ++i) expect_ok(co_await story.append(logs, k_group, 10'000));
+    co_await logs.reactor.sleep(std::chrono::seconds(9));
+    EXPECT_EQ(logs.of(k_group).view(k_group)->start.offset, Offset{0});
+    co_await logs.reactor.sleep(std::chrono::seconds(2));
+    EXPECT_GT(logs.of(k_group).view(k_group)->start.offset, Offset{0});
+  }));
+}
+
+TEST(ShardLog, ACutSuffixIsGoneAndAppendsGoOn) {
+  for (const std::uint64_t last : {0U, 1U, 5U, 17U, 40U}) {
+    LogStory story(10 + last);
+    expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+      expect_ok(co_await story.create(logs, k_group));
+      for (int i = 0; i < 40; ++i)
+        expect_ok(co_await story.append(logs, k_group, i % 7 == 0 ? 100'000 : 5'000));
+      expect_ok(co_await story.truncate(logs, k_group, Index{last}));
+      co_await story.expect_groups(logs);
+      for (int i = 0; i < 10; ++i)
+        expect_ok(co_await story.append(logs, k_group, i % 3 == 0 ? 100'000 : 5'000));
+      co_await story.expect_groups(logs);
+    }));
+    story.expect_everything();
+  }
+}
+
+TEST(ShardLog, ADeletedGroupIsGoneForGood) {
+  LogStory story(60);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    for (std::uint64_t g = 1; g <= 2; ++g) expect_ok(co_await story.create(logs, GroupId{g}));
+    for (int i = 0; i < 50; ++i) {
+      for (std::uint64_t g = 1; g <= 2; ++g) expect_ok(co_await story.append(logs, GroupId{g}, 8'000));
+    }
+    expect_ok(co_await story.remove(logs, k_group));
+    EXPECT_EQ((co_await logs.of(k_group).read(k_group, Offset{0}, 100)).error().code, ErrorCode::not_found);
+    for (int i = 0; i < 50; ++i) expect_ok(co_await story.append(logs, GroupId{2}, 8'000));
+  }));
+  EXPECT_EQ(story
+                .run([&](LogStory::Logs& logs) -> Task<void> {
+                  EXPECT_FALSE(logs.of(k_group).contains(k_group));
+                  co_await story.expect_groups(logs);
+                })
+                .has_value(),
+            true);
+}
+
+TEST(ShardLog, AFullDiskRefusesAppendsAndGoesOnWhenThereIsRoom) {
+  LogStory story(61);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    expect_ok(co_await story.append(logs, k_group, 1000));
+    story.disk().set_capacity(story.disk().used() + 600'000);
+    ErrorCode refused{};
+    for (int i = 0; i < 100 && refused == ErrorCode{}; ++i) {
+      auto done = co_await story.append(logs, k_group, 50'000);
+      if (!done) refused = done.error().code;
+    }
+    EXPECT_EQ(refused, ErrorCode::disk_full);
+    co_await story.expect_groups(logs);
+    // The log's own entries still find room, and readers are served.
+    expect_ok(co_await story.trim(logs, k_group, Offset{1}));
+    story.disk().set_capacity(16_GiB);
+    for (int i = 0; i < 10; ++i) expect_ok(co_await story.append(logs, k_group, 50'000));
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+}
+
+TEST(ShardLog, AfterAFailedSyncNothingIsAcknowledged) {
+  LogStory story(62);
+  const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 5; ++i) expect_ok(co_await story.append(logs, k_group, 100));
+    story.disk().faults().fail({.matches = on(Verb::write, "journal"), .error = 5});
+    const auto failed = co_await story.append(logs, k_group, 100);
+    EXPECT_FALSE(failed.has_value());
+    EXPECT_EQ((co_await logs.of(k_group).failed()).code, ErrorCode::sync_failed);
+    EXPECT_FALSE((co_await story.append(logs, k_group, 100)).has_value());
+  });
+  EXPECT_FALSE(ended.has_value());
+  story.disk().faults().clear();
+  story.expect_everything();
+}
+
+TEST(ShardLog, OffsetsAreFoundByTimestamp) {
+  LogStory story(63);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    ShardLog& log = logs.of(k_group);
+    for (std::uint64_t i = 0; i < 100; ++i) {
+      expect_ok(co_await log.append(
+          k_group,
+          make_batch(logs.reactor.buffers(), i, 10'000, false, static_cast<std::int64_t>(1000 + 10 * i)), 1,
+          AckLevel::durable));
+    }
+    const auto first = co_await log.offset_for_timestamp(k_group, 0);
+    EXPECT_EQ(first->offset, Offset{0});
+    const auto middle = co_await log.offset_for_timestamp(k_group, 1501);
+    EXPECT_EQ(middle->offset, Offset{51});
+    EXPECT_EQ(middle->timestamp, 1510);
+    const auto beyond = co_await log.offset_for_timestamp(k_group, 5000);
+    EXPECT_EQ(beyond->offset, Offset{100});
+    EXPECT_EQ(beyond->timestamp, -1);
+  }));
+}
+
+TEST(ShardLog, AFolderOpensWithAnyNumberOfShards) {
+  LogStory story(64);
+  for (const std::uint32_t shards : {1U, 4U, 1U, 3U, 2U}) {
+    story.node_options.shards = shards;
+    expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+      co_await story.expect_groups(logs);
+      expect_ok(co_await story.create(logs, GroupId{10 + shards + 100 * story.appended}));
+      for (const auto& [group, known] : std::map(story.groups)) {
+        for (int i = 0; i < 5; ++i) expect_ok(co_await story.append(logs, group, 20'000));
+      }
+    }));
+  }
+  story.node_options.shards = 1;
+  story.expect_everything();
+}
+
+}  // namespace
+}  // namespace millrace::test
