@@ -1,7 +1,8 @@
 // The identity of a data folder: who it belongs to, and which journal files are in force.
 //
-// The file has two slots of one block each; the valid one with the higher generation counts, and an update is written into the other,
-// synced, so that a power cut leaves the old or the new.
+// The file has two slots of one block each; the valid one with the higher generation counts. An update is
+// written into the other one first, synced, so that a power cut leaves the old or the new; then into this one
+// too, so that at rest either may rot.
 //
 // Slot: 0 u64 checksum (XXH3-64 of bytes 8..4095)   8 u64 magic "MRIDENTY"   16 u32 version 1   20 u32 node
 //       24 u8[16] cluster   40 u8[16] incarnation   56 u64 generation   64 u64 start_id
