@@ -13,8 +13,9 @@ using testing::HasSubstr;
 
 class OptionsTest : public testing::Test {
  protected:
-  OptionsTest() {
-    CLI::App& topic = *program_.add_subcommand("topic");
+  // The program as main() makes it, with the environment as it is now.
+  void make_program(CLI::App& program) {
+    CLI::App& topic = *program.add_subcommand("topic");
     CLI::App& create = *topic.add_subcommand("create");
     add_server(create, server_);
     add_size(create, "--segment-bytes", size_, "");
@@ -22,7 +23,7 @@ class OptionsTest : public testing::Test {
     add_output_format(create, format_);
     create.add_option("-p,--partitions", partitions_);
     create.add_flag("--no-create", flag_);
-    add_other_sources(program_);
+    add_other_sources(program);
   }
   ~OptionsTest() override {
     for (const char* name :
@@ -34,8 +35,10 @@ class OptionsTest : public testing::Test {
     arguments.insert(arguments.begin(), {"topic", "create"});
     if (!file_.empty()) arguments.insert(arguments.begin(), {"--config", file_});
     std::reverse(arguments.begin(), arguments.end());
+    CLI::App program;
+    make_program(program);
     try {
-      program_.parse(arguments);
+      program.parse(arguments);
       return "";
     } catch (const CLI::ParseError& error) {
       return error.what();
@@ -46,7 +49,6 @@ class OptionsTest : public testing::Test {
     std::ofstream(file_) << text;
   }
 
-  CLI::App program_;
   std::string file_;
   Address server_{"127.0.0.1", 7420};
   std::uint64_t size_ = 0;
