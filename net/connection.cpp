@@ -23,7 +23,6 @@ ServerConnection::ServerConnection(ShardContext& context, Socket socket)
 
 ServerConnection::~ServerConnection() {
   --context_.counters.connections;
-  context_.answer_bytes -= queue_.bytes();
 }
 
 Task<void> ServerConnection::serve() {
@@ -193,7 +192,8 @@ void ServerConnection::abort() {
 void ServerConnection::lose() {
   ending_ = true;
   broken_ = true;
-  context_.answer_bytes -= queue_.bytes();
+  context_.answer_bytes -= bytes_waiting();
+  send_size_ = 0;
   queue_.clear();
   changed_.wake_all();
 }
@@ -227,7 +227,7 @@ void ServerConnection::close_slow_reader(const char* why) {
   if (broken_) return;
   ++context_.counters.closed_slow_reader;
   context_.log_seldom(LogLevel::warning,
-                      fmt::format("{}: closed with {} bytes unsent: {}", peer_, queue_.bytes(), why));
+                      fmt::format("{}: closed with {} bytes unsent: {}", peer_, bytes_waiting(), why));
   abort();
 }
 

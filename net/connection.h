@@ -45,7 +45,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   void abort();
   // Enforces what depends on time.
   void sweep();
-  [[nodiscard]] std::uint64_t bytes_waiting() const { return queue_.bytes(); }
+  // Of answers that the peer has not taken yet.
+  [[nodiscard]] std::uint64_t bytes_waiting() const { return queue_.bytes() + send_size_; }
   // Gives up on a peer that does not take its answers.
   void close_slow_reader(const char* why);
 

@@ -105,7 +105,7 @@ Task<bool> ServerConnection::refuse_large(const InboundFrame& frame, const Error
 
 bool ServerConnection::at_a_bound() const {
   return in_flight_ >= context_.options.requests_in_flight_max ||
-         queue_.bytes() + send_size_ > context_.options.send_queue_max;
+         bytes_waiting() > context_.options.send_queue_max;
 }
 
 Task<bool> ServerConnection::wait_below_bounds() {

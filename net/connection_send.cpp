@@ -81,7 +81,7 @@ Task<void> ServerConnection::send_once() {
 
 Task<bool> ServerConnection::promise_answer(std::uint64_t bytes) {
   const auto room = [&] {
-    const std::uint64_t waiting = promised_ + queue_.bytes() + send_size_;
+    const std::uint64_t waiting = promised_ + bytes_waiting();
     return waiting == 0 || waiting + bytes <= context_.options.send_queue_max;
   };
   while (!room() && !broken_) co_await changed_.wait();

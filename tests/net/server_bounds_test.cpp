@@ -1,0 +1,245 @@
+// Every bound of a connection and of a shard, reached: what the peer gets, and that others notice nothing.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/net/server_peer.h"
+#include "tests/net/server_story.h"
+
+namespace millrace::test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+Task<void> pass(Reactor& here, Duration time) {
+  static_cast<void>(co_await here.sleep(time));
+}
+
+TEST(ServerBounds, WhoeverSaysNoHelloInTimeIsClosed) {
+  ServerStory story;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Bytes part = Peer::hello_frame();
+    part.resize(part.size() - 1);
+    for (const Bytes& bytes : {Bytes(), bytes_of("MRL1"), part}) {
+      Peer peer = co_await Peer::connect(here, server);
+      co_await peer.send(bytes);
+      const MonotonicTime before = here.now();
+      EXPECT_EQ((co_await peer.receive()).error(), ErrorCode::timed_out);
+      EXPECT_TRUE((co_await peer.receive()).ended());
+      EXPECT_GE(here.now() - before, milliseconds(k_hello_deadline_ms) - seconds(1));
+      EXPECT_LT(here.now() - before, milliseconds(k_hello_deadline_ms) + seconds(1));
+    }
+    Peer peer = co_await Peer::greeted(here, server);
+    EXPECT_EQ(co_await peer.counter("closed_no_hello"), 3u);
+  });
+}
+
+TEST(ServerBounds, AnIdleConnectionIsClosedAndOneAtWorkIsNot) {
+  ServerStory story;
+  story.setup.server.idle_timeout = seconds(20);
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer idle = co_await Peer::greeted(here, server);
+    Peer busy = co_await Peer::greeted(here, server);
+    co_await busy.create("orders");
+    // A fetch that waits is work.
+    co_await busy.fetch("orders", 0, {.max_wait_ms = 25'000});
+    EXPECT_EQ(co_await busy.counter("closed_idle"), 1u);
+    EXPECT_EQ((co_await idle.receive()).error(), ErrorCode::timed_out);
+    EXPECT_TRUE((co_await idle.receive()).ended());
+  });
+}
+
+TEST(ServerBounds, ASlowWriterIsClosedAndASteadyOneIsNot) {
+  ServerStory story;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer steady = co_await Peer::greeted(here, server);
+    Peer slow = co_await Peer::greeted(here, server);
+    Peer slow_large = co_await Peer::greeted(here, server);
+    co_await steady.create("orders");
+    const Bytes small = Peer::produce_frame(1, "orders", batch_of("x"));
+    const Bytes large = Peer::produce_frame(1, "orders", large_batch(1'000'000));
+    const auto part = [](const Bytes& of, std::size_t from, std::size_t to) {
+      return Bytes(of.begin() + static_cast<std::ptrdiff_t>(from),
+                   of.begin() + static_cast<std::ptrdiff_t>(to));
+    };
+    co_await slow.send(part(small, 0, 60));
+    co_await slow_large.send(part(large, 0, 70'000));
+    // 1 MB at twice the least rate: 8 seconds.
+    for (std::size_t at = 0; at < large.size(); at += 16'384) {
+      co_await steady.send(part(large, at, std::min(at + 16'384, large.size())));
+      co_await pass(here, milliseconds(125));
+      // A byte now and then does not help.
+      if (at == 16'384 * 20) co_await slow.send(part(small, 60, 61));
+    }
+    EXPECT_EQ((co_await steady.receive()).answer<wire::ProduceAnswer>(FrameType::produce)->base_offset(), 0);
+    co_await pass(here, seconds(4));
+    EXPECT_EQ(co_await steady.counter("closed_slow_writer"), 1u);
+    EXPECT_EQ((co_await slow.receive()).error(), ErrorCode::timed_out);
+    // The large frame has 16 seconds more for its length.
+    co_await pass(here, seconds(17));
+    EXPECT_EQ(co_await steady.counter("closed_slow_writer"), 2u);
+    EXPECT_EQ((co_await slow_large.receive()).error(), ErrorCode::timed_out);
+    EXPECT_EQ(co_await steady.counter("request_bytes_in_flight"), 0u);
+  });
+}
+
+TEST(ServerBounds, ASlowReaderIsReadNoMoreAndThenClosed) {
+  ServerStory story;
+  story.setup.server.send_queue_max = 2_MiB;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer good = co_await Peer::greeted(here, server);
+    co_await good.create("orders");
+    for (int i = 0; i < 4; ++i) co_await good.produce("orders", large_batch(500'000));
+    Peer slow = co_await Peer::greeted(here, server);
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(wire::CreateFetch(builder, wire::CreatePartition(builder, builder.CreateString("orders")),
+                                     0, 1, 600'000, 0));
+    for (std::uint64_t i = 0; i < 100; ++i) co_await slow.send(Peer::frame(FrameType::fetch, i, builder));
+    co_await pass(here, seconds(2));
+    // One answer is being sent; of the others no more are made than may wait.
+    EXPECT_LE(co_await good.counter("fetch_bytes"), 3'000'000u);
+    EXPECT_EQ(co_await good.counter("closed_slow_reader"), 0u);
+    co_await pass(here, seconds(60));
+    EXPECT_EQ(co_await good.counter("closed_slow_reader"), 1u);
+    EXPECT_EQ(co_await good.counter("connections"), 1u);
+    EXPECT_EQ(co_await good.counter("requests_in_flight"), 1u);
+  });
+  EXPECT_TRUE(story.logged("takes its answers too slowly"));
+}
+
+TEST(ServerBounds, WhoeverHoldsMostAnswersBackGoesWhenTheirMemoryIsFull) {
+  ServerStory story;
+  story.setup.server.send_queue_max = 3_MiB;
+  story.setup.server.answer_bytes_max = 4_MiB;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer good = co_await Peer::greeted(here, server);
+    co_await good.create("orders");
+    for (int i = 0; i < 4; ++i) co_await good.produce("orders", large_batch(500'000));
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(wire::CreateFetch(builder, wire::CreatePartition(builder, builder.CreateString("orders")),
+                                     0, 1, 600'000, 0));
+    Peer first = co_await Peer::greeted(here, server);
+    Peer second = co_await Peer::greeted(here, server);
+    for (std::uint64_t i = 0; i < 2; ++i) co_await first.send(Peer::frame(FrameType::fetch, i, builder));
+    for (std::uint64_t i = 0; i < 10; ++i) co_await second.send(Peer::frame(FrameType::fetch, i, builder));
+    co_await pass(here, seconds(2));
+    EXPECT_EQ(co_await good.counter("closed_slow_reader"), 0u);
+    Peer third = co_await Peer::greeted(here, server);
+    for (std::uint64_t i = 0; i < 10; ++i) co_await third.send(Peer::frame(FrameType::fetch, i, builder));
+    co_await pass(here, seconds(2));
+    EXPECT_EQ(co_await good.counter("closed_slow_reader"), 1u);
+    // The smallest holder still gets what it asked for.
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(values_of((co_await first.receive()).payload).size(), 1u);
+  });
+}
+
+TEST(ServerBounds, MoreConnectionsThanAllowedAreToldSo) {
+  ServerStory story;
+  story.setup.server.connections_max = 3;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    std::vector<Peer> peers;
+    for (int i = 0; i < 3; ++i) peers.push_back(co_await Peer::greeted(here, server));
+    for (int i = 0; i < 30; ++i) {
+      Peer peer = co_await Peer::connect(here, server);
+      EXPECT_EQ((co_await peer.receive()).error(), ErrorCode::overloaded);
+      EXPECT_TRUE((co_await peer.receive()).ended());
+    }
+    EXPECT_EQ(co_await peers[0].counter("connections_refused"), 30u);
+    co_await peers[2].close();
+    co_await pass(here, seconds(1));
+    Peer peer = co_await Peer::greeted(here, server);
+    EXPECT_EQ(co_await peer.counter("connections"), 3u);
+  });
+}
+
+TEST(ServerBounds, AConnectionWithTooManyRequestsIsReadNoMoreUntilSomeAreDone) {
+  ServerStory story;
+  story.setup.server.requests_in_flight_max = 10;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer other = co_await Peer::greeted(here, server);
+    co_await other.create("orders");
+    Peer peer = co_await Peer::greeted(here, server);
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(wire::CreateFetch(builder, wire::CreatePartition(builder, builder.CreateString("orders")),
+                                     0, 1, 1000, 5'000));
+    for (std::uint64_t i = 0; i < 25; ++i) co_await peer.send(Peer::frame(FrameType::fetch, i, builder));
+    co_await pass(here, seconds(1));
+    EXPECT_EQ(co_await other.counter("requests_in_flight"), 10u + 1);
+    EXPECT_EQ(co_await other.counter("fetch_requests"), 10u);
+    for (int i = 0; i < 25; ++i) EXPECT_TRUE((co_await peer.receive()).payload.empty());
+    EXPECT_EQ(co_await other.counter("fetch_requests"), 25u);
+  });
+}
+
+TEST(ServerBounds, MoreRequestsThanAShardTakesAreRefusedAsOverloaded) {
+  ServerStory story;
+  story.setup.server.requests_max = 5;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    co_await peer.create("orders");
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(wire::CreateFetch(builder, wire::CreatePartition(builder, builder.CreateString("orders")),
+                                     0, 1, 1000, 5'000));
+    for (std::uint64_t i = 0; i < 8; ++i) co_await peer.send(Peer::frame(FrameType::fetch, i, builder));
+    for (std::uint64_t i = 5; i < 8; ++i) {
+      const Frame frame = co_await peer.receive();
+      EXPECT_EQ(frame.error(), ErrorCode::overloaded);
+      EXPECT_TRUE(frame.error_table()->retryable());
+      EXPECT_EQ(frame.preamble.correlation, i);
+    }
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE((co_await peer.receive()).payload.empty());
+    EXPECT_EQ(co_await peer.counter("requests_refused"), 3u);
+  });
+}
+
+TEST(ServerBounds, PayloadsUnderWayNeverHoldMoreThanTheirBudget) {
+  ServerStory story;
+  story.setup.server.request_bytes_max = 1_MiB;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer other = co_await Peer::greeted(here, server);
+    co_await other.create("orders");
+    // Each begins a frame whose buffer takes 300 KiB of the budget, and stops there: three fit.
+    const Bytes large = Peer::produce_frame(1, "orders", large_batch(300'000));
+    const auto half = large.begin() + 150'000;
+    std::vector<Peer> peers;
+    for (int i = 0; i < 6; ++i) {
+      peers.push_back(co_await Peer::greeted(here, server));
+      co_await peers.back().send(Bytes(large.begin(), half));
+    }
+    co_await pass(here, seconds(1));
+    EXPECT_LE(co_await other.counter("request_bytes_in_flight"), 1_MiB);
+    EXPECT_GT(co_await other.counter("request_bytes_in_flight"), 900'000u);
+    EXPECT_GE(co_await other.counter("reading_paused"), 3u);
+    // Others still get through with what little is left, once those before them are done.
+    for (Peer& peer : peers) co_await peer.send(Bytes(half, large.end()));
+    for (Peer& peer : peers)
+      EXPECT_NE((co_await peer.receive()).answer<wire::ProduceAnswer>(FrameType::produce), nullptr);
+    EXPECT_EQ(co_await other.counter("request_bytes_in_flight"), 0u);
+  });
+}
+
+TEST(ServerBounds, LargePayloadsAreReceivedInPlace) {
+  ServerStory story;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    co_await peer.create("orders");
+    const Bytes batch = large_batch(200'000);
+    Bytes stream;
+    for (std::uint64_t i = 0; i < 50; ++i) {
+      const Bytes frame = Peer::produce_frame(i, "orders", batch);
+      stream.insert(stream.end(), frame.begin(), frame.end());
+    }
+    co_await peer.send(stream);
+    for (int i = 0; i < 50; ++i)
+      EXPECT_EQ((co_await peer.receive()).answer<wire::ProduceAnswer>(FrameType::produce)->base_offset(), i);
+    EXPECT_EQ(co_await peer.counter("payloads_in_place"), 50u);
+    EXPECT_EQ(co_await peer.counter("payload_bytes_in_place"), 50 * batch.size());
+    EXPECT_EQ(co_await peer.counter("payload_bytes_copied"), 0u);
+    EXPECT_EQ(co_await peer.counter("log_direct_bytes_copied"), 0u);
+    EXPECT_GE(co_await peer.counter("log_direct_bytes"), 50 * batch.size());
+  });
+}
+
+}  // namespace
+}  // namespace millrace::test

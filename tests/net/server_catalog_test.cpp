@@ -1,0 +1,153 @@
+// Topics survive everything: a restart, and a power cut between any two steps of their making or deletion.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <set>
+
+#include "net/topic_record.h"
+#include "tests/net/server_peer.h"
+#include "tests/net/server_story.h"
+
+namespace millrace::test {
+namespace {
+
+using ::testing::ElementsAre;
+
+Task<std::vector<std::string>> names(Peer& peer) {
+  const Frame frame = co_await peer.ask(
+      FrameType::list_topics, [](auto& builder) { builder.Finish(wire::CreateListTopics(builder)); });
+  std::vector<std::string> result;
+  for (const auto* topic : *frame.answer<wire::ListTopicsAnswer>(FrameType::list_topics)->topics()) {
+    result.push_back(topic->name()->str());
+  }
+  co_return result;
+}
+
+TEST(ServerCatalog, TopicsAndTheirSettingsAreThereAfterARestart) {
+  ServerStory story({.shards = 2});
+  TopicId id;
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    co_await peer.create("gone");
+    const Frame frame = co_await peer.ask(FrameType::create_topic, [](auto& builder) {
+      const auto settings = wire::CreateTopicSettings(builder, 1_MiB, 2'000, 3_MiB, 4'000);
+      builder.Finish(wire::CreateCreateTopic(builder, builder.CreateString("kept"), 3, settings));
+    });
+    id = from_wire<TopicId>(*frame.answer<wire::CreateTopicAnswer>(FrameType::create_topic)->topic_id());
+    co_await peer.remove("gone");
+  });
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    EXPECT_THAT(co_await names(peer), ElementsAre("kept"));
+    const Frame frame = co_await peer.describe("kept");
+    const auto* topic = frame.answer<wire::DescribeTopicAnswer>(FrameType::describe_topic)->topic();
+    EXPECT_EQ(from_wire<TopicId>(*topic->topic_id()), id);
+    EXPECT_EQ(topic->partitions(), 3u);
+    EXPECT_EQ(topic->settings()->segment_bytes(), 1_MiB);
+    EXPECT_EQ(topic->settings()->segment_ms(), 2'000u);
+    EXPECT_EQ(topic->settings()->retention_bytes(), 3_MiB);
+    EXPECT_EQ(topic->settings()->retention_ms(), 4'000u);
+  });
+}
+
+TEST(ServerCatalog, GroupNumbersAreNeverUsedAgain) {
+  ServerStory story;
+  std::set<std::uint64_t> groups;
+  for (int start = 0; start < 3; ++start) {
+    story.run([&](Reactor& here, Address server) -> Task<void> {
+      Peer peer = co_await Peer::greeted(here, server);
+      for (int i = 0; i < 2; ++i) {
+        co_await peer.create("orders", 2);
+        const Frame frame = co_await peer.describe("orders");
+        for (const auto* state :
+             *frame.answer<wire::DescribeTopicAnswer>(FrameType::describe_topic)->partitions()) {
+          EXPECT_TRUE(groups.insert(state->group()).second) << state->group();
+        }
+        co_await peer.remove("orders");
+      }
+    });
+  }
+  EXPECT_EQ(groups.size(), 12u);
+}
+
+// The power fails after each event in turn while topics are made and deleted. At the next start every topic
+// whose creation was answered is there and takes records, every one whose deletion was answered is gone, and
+// the one between is whole or not there at all.
+TEST(ServerCatalog, APowerCutAnywhereLeavesTopicsWholeOrAway) {
+  int cuts = 0;
+  for (std::uint64_t after = 0;; after += 7) {
+    ServerStory story({.shards = 2, .seed = after + 1});
+    story.start();
+    ASSERT_TRUE(story.started());
+    std::set<std::string> made;
+    std::set<std::string> deleted;
+    story.client().start(1, [&](Reactor& here) -> Task<void> {
+      Peer peer = co_await Peer::greeted(here, story.server().address(7420));
+      for (int i = 0; i < 4; ++i) {
+        const std::string name = fmt::format("topic-{}", i);
+        if ((co_await peer.create(name, 3)).ended()) co_return;
+        made.insert(name);
+        if (i % 2 == 0) continue;
+        const std::string victim = fmt::format("topic-{}", i - 1);
+        made.erase(victim);
+        if ((co_await peer.remove(victim)).ended()) co_return;
+        deleted.insert(victim);
+      }
+    });
+    for (std::uint64_t i = 0; i < after && story.client().running(); ++i) story.world().step();
+    const bool finished = !story.client().running();
+    if (story.client().running()) story.client().kill();
+    story.server().power_cut();
+    ++cuts;
+    story.run([&](Reactor& here, Address server) -> Task<void> {
+      Peer peer = co_await Peer::greeted(here, server);
+      const auto there = co_await names(peer);
+      for (const std::string& name : made)
+        EXPECT_THAT(there, ::testing::Contains(name)) << "cut after " << after;
+      for (const std::string& name : deleted)
+        EXPECT_THAT(there, ::testing::Not(::testing::Contains(name))) << "cut after " << after;
+      for (const std::string& name : there) {
+        for (std::uint32_t p = 0; p < 3; ++p) {
+          const Frame frame = co_await peer.produce(name, batch_of("x"), p);
+          EXPECT_NE(frame.answer<wire::ProduceAnswer>(FrameType::produce), nullptr) << "cut after " << after;
+        }
+      }
+      EXPECT_EQ(co_await peer.counter("groups"), 1 + 3 * there.size()) << "cut after " << after;
+    });
+    if (HasFailure() || finished) break;
+  }
+  EXPECT_GT(cuts, 30);
+}
+
+TEST(TopicRecord, ComesBackAsItWasWritten) {
+  BufferPool pool({.bytes_max = 1_MiB, .idle_bytes_max = 0});
+  Topic topic{.name = "orders", .id = {}, .partitions = 7, .settings = {}, .first_group = GroupId{42}};
+  topic.id.bytes.fill(std::byte{9});
+  topic.settings.retention_age = std::chrono::hours(5);
+  topic.settings.segment_size = 5_MiB;
+  for (const TopicChange& change : {TopicChange{"orders", topic}, TopicChange{"orders", {}}}) {
+    const auto batch = encode_topic_change(pool, change, WallTime{1000});
+    ASSERT_TRUE(batch);
+    const auto changes = decode_topic_changes(batch->bytes());
+    ASSERT_TRUE(changes) << changes.error().message;
+    EXPECT_THAT(*changes, ElementsAre(change));
+  }
+}
+
+TEST(TopicTable, FindsByNameAndByIdWhatWasPutLast) {
+  TopicTable table;
+  Topic first{.name = "orders", .id = {}, .partitions = 1, .settings = {}, .first_group = GroupId{1}};
+  Topic second = first;
+  second.id.bytes.fill(std::byte{1});
+  table.put(first);
+  EXPECT_EQ(*table.find("orders"), first);
+  table.put(second);
+  EXPECT_EQ(*table.find("orders"), second);
+  EXPECT_EQ(table.find(first.id), nullptr);
+  EXPECT_EQ(*table.find(second.id), second);
+  table.erase("orders");
+  EXPECT_EQ(table.find("orders"), nullptr);
+  EXPECT_EQ(table.find(second.id), nullptr);
+}
+
+}  // namespace
+}  // namespace millrace::test
