@@ -83,6 +83,10 @@ Task<Result<CallAnswer>> ClientConnection::call(CallRequest request) {
   if (closed_)
     co_return fail(ErrorCode::cancelled, "the client is closed; the {} request was not sent",
                    name(request.type));
+  if (builder_.GetSize() > k_staging_size / 2) {
+    co_return fail(ErrorCode::invalid_argument, "a {} request of {} bytes: names are far shorter",
+                   name(request.type), builder_.GetSize());
+  }
   const bool framed = request.kind != CallKind::connect;
   const CallId id =
       calls_.open(std::move(request), framed ? table_bytes(builder_) : std::span<const std::byte>());

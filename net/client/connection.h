@@ -52,6 +52,8 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
         : socket(connected), reader(reactor, connected), changed(reactor) {}
     Socket socket;
     FrameReader reader;
+    Buffer staging;  // heads of frames, side by side, and small payloads; held so that sending never waits
+                     // for memory
     ServerInfo server;
     std::uint32_t in_flight = 0;  // requests whose answer is not there, strays among them
     std::optional<Error> broken;  // why
@@ -60,6 +62,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
     WaitQueue changed;  // any of these, or new calls
   };
   class Wait;
+  static constexpr std::uint32_t k_staging_size = 64u << 10;
 
   // connection.cpp: calls and their limits
   void wake();
@@ -81,7 +84,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   Task<void> send_all(Session& session);
   static Task<void> receive_all(Self self, std::shared_ptr<Session> session);
   struct Sending;
-  Result<Sending> gather(Session& session);
+  Sending gather(Session& session);
   void take_answer(Session& session, ReceivedFrame frame);
   void break_session(Session& session, Error error);
 

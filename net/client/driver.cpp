@@ -49,6 +49,7 @@ Task<Result<std::shared_ptr<ClientConnection::Session>>> ClientConnection::estab
   const MonotonicTime deadline = reactor_.now() + options_.connect_timeout;
   CO_TRY(Socket socket, co_await reactor_.connect(options_.server, deadline));
   auto session = std::make_shared<Session>(reactor_, std::move(socket));
+  CO_TRY(session->staging, reactor_.buffers().acquire(k_staging_size));
   CO_TRY_VOID(co_await greet(*session, deadline));
   session->last_received = reactor_.now();
   co_return session;
@@ -60,11 +61,10 @@ Task<Result<void>> ClientConnection::greet(Session& session, MonotonicTime deadl
   const wire::Id cluster = options_.cluster ? to_wire(*options_.cluster) : wire::Id();
   fields.Finish(wire::CreateHello(fields, k_protocol_version, k_protocol_version, 0, client,
                                   options_.cluster ? &cluster : nullptr));
-  CO_TRY(Buffer buffer, reactor_.buffers().acquire(k_preamble_size + fields.GetSize()));
   const std::uint32_t length =
-      encode_frame(number(FrameType::hello), 0, table_bytes(fields), 0, buffer.bytes());
+      encode_frame(number(FrameType::hello), 0, table_bytes(fields), 0, session.staging.bytes());
   CO_TRY(const std::uint64_t sent,
-         co_await reactor_.send(session.socket, Slice{buffer, 0, length}, deadline));
+         co_await reactor_.send(session.socket, Slice{session.staging, 0, length}, deadline));
   counters_.bytes_sent += sent;
   CO_TRY(const ReceivedFrame frame, co_await session.reader.next(deadline));
   CO_TRY_VOID(check_answer(frame, FrameType::hello));

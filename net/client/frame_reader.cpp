@@ -55,18 +55,17 @@ void FrameReader::rewind() {
 
 // Moves what is there to the front of a buffer that can hold `size` bytes: this one, if nobody reads in it.
 Task<void> FrameReader::make_room(std::uint32_t size) {
-  if (alone() && buffer_.capacity() >= size) {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, available());
-  } else {
-    const std::uint32_t wanted = std::max(size, k_receive_size);
-    Result<Buffer> larger = reactor_.buffers().acquire(wanted);
-    while (!larger) {
-      co_await reactor_.sleep(k_memory_pause);
-      larger = reactor_.buffers().acquire(wanted);
+  while (!alone() || buffer_.capacity() < size) {
+    if (auto other = reactor_.buffers().acquire(std::max(size, k_receive_size))) {
+      if (begin_ != end_) std::memcpy(other->data(), buffer_.data() + begin_, available());
+      buffer_ = *std::move(other);
+      end_ -= begin_;
+      begin_ = 0;
+      co_return;
     }
-    if (begin_ != end_) std::memcpy(larger->data(), buffer_.data() + begin_, available());
-    buffer_ = *std::move(larger);
+    co_await reactor_.sleep(k_memory_pause);
   }
+  std::memmove(buffer_.data(), buffer_.data() + begin_, available());
   end_ -= begin_;
   begin_ = 0;
 }

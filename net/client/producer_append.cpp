@@ -1,6 +1,7 @@
 // Records into batches.
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <utility>
 
 #include "net/client/producer_state.h"
@@ -169,13 +170,24 @@ void ProducerState::put_ready(Partition& from, RecordBatchBuilder& builder) {
                 .count = count,
                 .round = first_round_ + outstanding_.size() - 1,
                 .sealed_at = reactor_.now()};
-  // A compressed batch occupies less.
-  if (sealed.batch) sealed.bytes = sealed.batch->length;
+  if (sealed.batch) {
+    fit(*sealed.batch);
+    sealed.bytes = std::max<std::uint64_t>(sealed.batch->length, sealed.batch->buffer.capacity() / 2);
+    statistics_.batch_bytes += sealed.batch->length;
+  }
   buffered_ = buffered_ - size + sealed.bytes;
   ++outstanding_.back();
   ++statistics_.batches;
-  statistics_.batch_bytes += sealed.bytes;
   from.ready.push_back(std::move(sealed));
+}
+
+// A compressed batch may stand in far more memory than it needs; many of them wait at a time.
+void ProducerState::fit(Slice& batch) {
+  if (batch.length > batch.buffer.capacity() / 4) return;
+  auto smaller = reactor_.buffers().acquire(batch.length);
+  if (!smaller) return;
+  std::memcpy(smaller->data(), batch.bytes().data(), batch.length);
+  batch = Slice{*std::move(smaller), 0, batch.length};
 }
 
 }  // namespace millrace

@@ -71,6 +71,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   [[nodiscard]] std::int64_t wall_milliseconds();
 
   void seal(Partition& partition);
+  void fit(Slice& batch);
   void put_ready(Partition& partition, RecordBatchBuilder& builder);
   void launch(Partition& partition);
   static Task<void> depart(Self self, Partition& partition);

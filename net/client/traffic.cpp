@@ -12,12 +12,9 @@ namespace {
 
 // Heads of frames, and payloads too small to be worth a range of their own, are copied side by side into one
 // buffer.
-constexpr std::uint32_t k_staging_size = 64u << 10;
 constexpr std::uint32_t k_copied_payload_max = 4u << 10;
 // What leaves in one operation, so that a later, small request does not wait for much more than this.
 constexpr std::uint64_t k_send_size_max = 2u << 20;
-// When the shard's buffers are all in use, others' requests have to end first.
-constexpr Duration k_memory_pause = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -35,19 +32,15 @@ Task<void> ClientConnection::send_all(Session& session) {
       co_await session.changed.wait();
       continue;
     }
-    Result<Sending> sending = gather(session);
-    if (!sending) {
-      static_cast<void>(co_await reactor_.sleep(k_memory_pause));
-      continue;
-    }
-    if (sending->slices.count() == 0) continue;
-    const auto sent = co_await reactor_.send(session.socket, std::move(sending->slices));
+    Sending sending = gather(session);
+    if (sending.slices.count() == 0) continue;
+    const auto sent = co_await reactor_.send(session.socket, std::move(sending.slices));
     if (!sent) {
       break_session(session, sent.error());
       break;
     }
     counters_.bytes_sent += *sent;
-    for (const CallId id : sending->unanswered) {
+    for (const CallId id : sending.unanswered) {
       const CallTable::Call* call = calls_.find(id);
       if (call != nullptr && call->state == CallTable::State::sent) calls_.finish(id, CallAnswer{});
     }
@@ -56,21 +49,21 @@ Task<void> ClientConnection::send_all(Session& session) {
 
 // Takes calls from the front of the queue. From then on they count as sent, whatever becomes of the
 // operation.
-Result<ClientConnection::Sending> ClientConnection::gather(Session& session) {
-  TRY(const Buffer staging, reactor_.buffers().acquire(k_staging_size + k_preamble_size + k_table_size_max));
+ClientConnection::Sending ClientConnection::gather(Session& session) {
+  const Buffer& staging = session.staging;  // the send before has ended
   Sending sending;
   std::uint32_t begin = 0, end = 0;  // of the staged bytes that no slice holds yet
   const auto put_staged = [&] {
     if (end != begin) sending.slices.push({staging, begin, end - begin});
     begin = end;
   };
-  while (sending.slices.count() + 2 < k_slices_max && end < k_staging_size &&
-         sending.slices.length() < k_send_size_max &&
+  while (sending.slices.count() + 2 < k_slices_max && sending.slices.length() < k_send_size_max &&
          session.in_flight < session.server.requests_in_flight_max) {
     const auto id = calls_.first_waiting();
     if (!id) break;
-    calls_.mark_sent(*id);
     const CallTable::Call& call = *calls_.find(*id);
+    if (end + k_preamble_size + call.table.size() > k_staging_size) break;
+    calls_.mark_sent(*id);
     if (call.request.kind == CallKind::connect) {
       calls_.finish(*id, CallAnswer{});
       continue;
@@ -81,7 +74,7 @@ Result<ClientConnection::Sending> ClientConnection::gather(Session& session) {
     ++counters_.requests;
     if (call.request.kind == CallKind::answered) ++session.in_flight;
     if (call.request.kind == CallKind::unanswered) sending.unanswered.push_back(*id);
-    if (payload.length <= k_copied_payload_max && end + payload.length <= staging.capacity()) {
+    if (payload.length <= k_copied_payload_max && end + payload.length <= k_staging_size) {
       if (payload.length != 0) std::memcpy(staging.data() + end, payload.bytes().data(), payload.length);
       end += payload.length;
     } else {
