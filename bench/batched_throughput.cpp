@@ -1,0 +1,147 @@
+// Many records, batched by the client library: one topic, one shard, durable, client and server on a
+// processor each; against fio's synced sequential writes of 256 KiB.
+#include <vector>
+
+#include "bench/support/files.h"
+#include "bench/support/fio.h"
+#include "bench/support/server.h"
+#include "net/client/producer.h"
+
+namespace millrace::bench {
+namespace {
+
+constexpr double k_records_target = 3'500'000;
+constexpr double k_records_target_later = 8'000'000;
+constexpr std::uint64_t k_file_size = 1_GiB;
+constexpr double k_warm_up_seconds = 0.5;
+constexpr const char* k_topic = "throughput";
+
+struct Load {
+  std::uint32_t record_size = 0;
+  ProducerOptions producer;
+  double seconds = 0;
+};
+struct Rate {
+  double records = 0;                     // a second
+  double payload_bytes = 0, seconds = 0;  // in all
+  double median_us = 0, p99_us = 0;       // of a batch, from sealed to acknowledged
+};
+
+// Appends as fast as it can, and lets the reactor work after each batch's worth. Only acknowledged records
+// count.
+Task<Result<Rate>> produce(Client& client, Load load) {
+  Producer producer(client, load.producer);
+  CO_TRY(const ProducerTopic topic, co_await producer.open(k_topic));
+  const std::vector<std::byte> value(load.record_size, std::byte{'v'});
+  const std::uint32_t records_at_once = std::max(load.producer.batch_bytes / load.record_size, 1u);
+  const auto begin = Clock::now();
+  for (const auto end = after_seconds(load.seconds); Clock::now() < end;) {
+    for (std::uint32_t i = 0; i < records_at_once; ++i) {
+      auto taken = producer.append(topic, 0, {.offset = {}, .key = {}, .value = value, .headers = {}});
+      if (taken) continue;
+      if (taken.error().code != ErrorCode::overloaded) co_return fail(std::move(taken).error());
+      CO_TRY_VOID(co_await producer.room());
+    }
+    co_await client.reactor().yield();
+  }
+  CO_TRY_VOID(co_await producer.flush());
+  const double elapsed = seconds_since(begin);
+  const ProducerStatistics& statistics = producer.statistics();
+  const auto records = static_cast<double>(statistics.records_delivered);
+  const auto us = [](Duration duration) { return static_cast<double>(duration.count()) / 1000; };
+  co_return Rate{records / elapsed, records * load.record_size, elapsed,
+                 us(statistics.latency.percentile(50)), us(statistics.latency.percentile(99))};
+}
+
+Result<Rate> produce_to(const Address& server, const Load& load) {
+  Rate rate;
+  TRY_VOID(with_client(server, [&](Client& client) -> Task<Result<void>> {
+    CO_TRY(rate, co_await produce(client, load));
+    co_return Result<void>{};
+  }));
+  return rate;
+}
+
+Result<void> measure_records(const Settings& settings, const Server& server, const ProducerOptions& producer,
+                             std::uint32_t record_size, const std::string& what, Report& report) {
+  const double server_before = server.cpu_seconds();
+  TRY(const Rate rate, produce_to(server.address(), {record_size, producer, settings.seconds}));
+  const double server_seconds = server.cpu_seconds() - server_before;
+  report.add(what, "records/s", rate.records);
+  report.add(what + ", payload", "MB/s", rate.payload_bytes / rate.seconds / 1e6);
+  report.add(what + ", batch acknowledged, median", "us", rate.median_us);
+  report.add(what + ", batch acknowledged, p99", "us", rate.p99_us);
+  report.add(what + ", server's processor", "ms/GB", server_seconds * 1000 / (rate.payload_bytes / 1e9));
+  return {};
+}
+
+Result<void> measure_fio(const Settings& settings, const std::string& file, FileState state,
+                         const std::string& what, Report& report) {
+  TRY_VOID(make_file(file, k_file_size, state));
+  TRY(const FioResult fio, run_fio({.file = file,
+                                    .file_size = k_file_size,
+                                    .block_size = 256_KiB,
+                                    .seconds = state == FileState::written ? settings.seconds : 0,
+                                    .cpu = settings.server_cpu}));
+  report.add(what, "MB/s", 256 * 1024 / fio.mean_us);
+  return {};
+}
+
+void add_targets(Report& report) {
+  const double records = report.median_of("100 B records");
+  report.target("100-byte records, batched, durable", "records/s", records, Bound::at_least,
+                k_records_target);
+  report.remark(fmt::format("100-byte records: {:.2f} x the later target of {:.0f} records/s",
+                            records / k_records_target_later, k_records_target_later));
+  const auto ratio = [&](const char* reference) {
+    return report.median_of(
+        [=](const Report::Round& round) { return round.at("1 KiB records, payload") / round.at(reference); });
+  };
+  report.remark(
+      fmt::format("1 KiB records: {:.2f} x fio's rate into an allocated file, {:.2f} x into a written one",
+                  ratio("fio, 256 KiB, allocated file"), ratio("fio, 256 KiB, written file")));
+}
+
+Result<void> measure(const Settings& settings, const ProducerOptions& producer, Report& report) {
+  TRY_VOID(stay_on(settings.client_cpu));
+  TRY(const ScratchFolder scratch, ScratchFolder::make(settings.folder));
+  TRY(Server server, Server::start(settings, scratch.path("data")));
+  TRY_VOID(with_client(server.address(), [&](Client& client) -> Task<Result<void>> {
+    CO_TRY_VOID(
+        co_await client.create_topic({.name = k_topic, .retention_bytes = k_topic_retention, .id = {}}));
+    CO_TRY_VOID(co_await produce(client, {1024, producer, k_warm_up_seconds}));
+    co_return Result<void>{};
+  }));
+  for (std::uint32_t i = 0; i < settings.rounds; ++i) {
+    report.begin_round();
+    TRY_VOID(measure_fio(settings, scratch.path("fio"), FileState::allocated, "fio, 256 KiB, allocated file",
+                         report));
+    TRY_VOID(measure_records(settings, server, producer, 100, "100 B records", report));
+    TRY_VOID(
+        measure_fio(settings, scratch.path("fio"), FileState::written, "fio, 256 KiB, written file", report));
+    TRY_VOID(measure_records(settings, server, producer, 1024, "1 KiB records", report));
+    report.end_round();
+  }
+  add_targets(report);
+  return server.stop();
+}
+
+}  // namespace
+}  // namespace millrace::bench
+
+int main(int argc, char** argv) {
+  millrace::ProducerOptions producer;
+  CLI::App app{"Records of 100 bytes and of 1 KiB, batched by the client library, durable",
+               "batched_throughput"};
+  app.add_option("--batch-bytes", producer.batch_bytes, "Size of a full batch")->capture_default_str();
+  app.add_option("--batches-in-flight", producer.batches_in_flight_max,
+                 "Batches that wait for their answer at most")
+      ->capture_default_str();
+  app.add_option("--buffered-bytes", producer.buffered_bytes_max, "Batches gathered or under way, at most")
+      ->capture_default_str();
+  app.footer("Example:\n  batched_throughput --folder /var/tmp --rounds 5 --json throughput.json");
+  return millrace::bench::run_program(
+      app, argc, argv, [&](const millrace::bench::Settings& settings, millrace::bench::Report& report) {
+        return millrace::bench::measure(settings, producer, report);
+      });
+}

@@ -1,0 +1,35 @@
+// What the programs under bench/ have in common on their command lines, and how they run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "bench/support/report.h"
+#include "engine/base/error.h"
+
+namespace millrace::bench {
+
+struct Settings {
+  std::string folder = ".";  // where the measured files live, in a folder of their own that goes at the end
+  std::string json;          // file for the report; empty: none
+  std::string millrace;      // the server's binary
+  std::uint32_t rounds = 3;
+  double seconds = 2;  // of each measurement in a round
+  // Processors: the one that writes to the device (engine, server, fio), and the one that asks.
+  int server_cpu = 0;
+  int client_cpu = 0;
+};
+
+using Measure = std::function<Result<void>(const Settings&, Report&)>;
+
+// Parses the command line (`app` has the program's own flags), runs `measure`, prints the report and writes
+// its JSON. The exit status: 0 when everything was measured, whether or not targets were met; 1 when not, the
+// reason on standard error; 2 for a wrong command line.
+int run_program(CLI::App& app, int argc, char** argv, const Measure& measure);
+
+// Keeps the calling thread, and the children it starts, on this processor.
+[[nodiscard]] Result<void> stay_on(int cpu);
+
+}  // namespace millrace::bench
