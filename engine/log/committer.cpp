@@ -6,10 +6,12 @@
 #include "engine/base/checksum.h"
 #include "engine/base/endian.h"
 #include "engine/log/placement.h"
+#include "engine/reactor/wait_until.h"
 
 namespace millrace {
 namespace {
 constexpr Duration k_idle_commit = std::chrono::milliseconds(100);
+constexpr Duration k_retry = std::chrono::milliseconds(1);
 // With one commit in flight, the next starts beside it only for this much: below, one larger commit is
 // quicker than two.
 constexpr std::uint64_t k_pipeline_bytes = 256_KiB;
@@ -148,7 +150,8 @@ Task<void> Committer::run() {
     co_await context_.reactor.yield();
     while (may_seal() && !context_.failure) {
       if (!seal()) {
-        co_await work_.wait();
+        // Memory comes back without a word to us; room in the journal comes with one.
+        co_await WaitUntil(context_.reactor, work_, context_.reactor.now() + k_retry);
         break;
       }
     }
@@ -212,10 +215,7 @@ bool Committer::seal() {
   if (!journal_.has_place(to_block(bound))) return false;
   auto commit = std::make_shared<Commit>();
   auto buffer = context_.reactor.buffers().acquire(to_block(bound));
-  if (!buffer) {
-    context_.fail(Error{buffer.error().code, "no memory for a journal commit: " + buffer.error().message});
-    return false;
-  }
+  if (!buffer) return false;
   commit->buffer = *std::move(buffer);
   std::memcpy(commit->buffer.data() + commit->used, records_.data(), records_.size());
   commit->used += records_.size();
@@ -224,7 +224,8 @@ bool Committer::seal() {
   for (const Selection& selection : selected) {
     Group& group = *selection.group;
     if (selection.direct) {
-      if (!take_direct(*commit, group, selection.count)) return false;
+      // No memory for its extents: it waits for the next commit, and so do those behind it.
+      if (!take_direct(*commit, group, selection.count)) break;
     } else {
       take_journaled(*commit, group, selection.count);
     }
@@ -233,6 +234,7 @@ bool Committer::seal() {
   }
   std::erase_if(touched_, [](const GroupRef& group) { return !group->touched; });
   commit->empty = commit->record_count == 0;
+  if (commit->empty && !want_empty_) return false;
   want_empty_ = false;
   submit(commit);
   return true;
@@ -259,7 +261,6 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
   std::vector<Piece> pieces = pieces_of_tail(group, group.tail_end() - 1, ~std::uint64_t{0});
   for (std::size_t i = 0; i < count; ++i) {
     const GatheredEntry& entry = group.gathered[i];
-    if (entry.type != EntryType::batch) commit.add_entry(group.id, entry);
     pieces.push_back({entry.header,
                       entry.payload.length == 0 ? std::span<const std::byte>{} : entry.payload.bytes(),
                       entry.in_place ? entry.payload.buffer : Buffer{},
@@ -267,10 +268,7 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
                       entry.reserved});
   }
   auto placed = place(context_, group, pieces);
-  if (!placed) {
-    context_.fail(Error{placed.error().code, "no memory for an extent: " + placed.error().message});
-    return false;
-  }
+  if (!placed) return false;
   for (const ExtentRecord& extent : group.undescribed) commit.add({group.id, extent});
   group.undescribed.clear();
   for (const ExtentRecord& extent : placed->extents) {
@@ -281,6 +279,8 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
   context_.counters.direct_bytes_copied += placed->copied;
   for (std::size_t i = 0; i < count; ++i) {
     const GatheredEntry& entry = group.gathered.front();
+    // A restart folds the journal alone, so that has all entries that say something of the log itself.
+    if (entry.type != EntryType::batch) commit.add_entry(group.id, entry);
     group.tail.push_back({placed->bytes[unplaced + i], entry.size(), pieces[unplaced + i].base_offset,
                           entry.end.next_offset, entry.max_timestamp, 0});
     commit.appended.push_back(entry.at);

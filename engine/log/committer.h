@@ -55,7 +55,7 @@ class Committer {
   Task<void> finish(std::shared_ptr<Commit> commit);
   [[nodiscard]] bool has_work() const { return !touched_.empty() || !records_.empty() || want_empty_; }
   [[nodiscard]] bool may_seal() const;
-  // False if the ring has no room or memory is short; whoever makes some wakes work_.
+  // False if the ring has no room or the pool no memory; everything is as it was.
   bool seal();
   [[nodiscard]] std::vector<Selection> select(std::uint64_t& bound) const;
   void take_journaled(Commit& commit, Group& group, std::size_t count);

@@ -28,7 +28,8 @@ Slice make_batch(BufferPool& pool, std::uint64_t id, std::uint32_t size, bool in
   return Slice{buffer, k_batch_offset_in_entry, batch.length};
 }
 
-LogStory::LogStory(std::uint64_t seed) : world_(seed), node_(world_.add_node("node")) {
+LogStory::LogStory(std::uint64_t seed, SimOptions options)
+    : world_(seed, std::move(options)), node_(world_.add_node("node")) {
   node_options.folder = "data";
   node_options.journal_file_size = 1_MiB;
   node_options.ballast_size = 64_KiB;

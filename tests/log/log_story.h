@@ -39,7 +39,7 @@ class LogStory {
   using Script = std::function<Task<void>(Logs&)>;
   enum class End : std::uint8_t { clean, abandoned };
 
-  explicit LogStory(std::uint64_t seed);
+  explicit LogStory(std::uint64_t seed, SimOptions options = {});
 
   // ---- the node -----------------------------------------------------------------
   NodeOptions node_options;

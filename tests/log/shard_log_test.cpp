@@ -233,6 +233,25 @@ TEST(ShardLog, AfterAFailedSyncNothingIsAcknowledged) {
   story.expect_everything();
 }
 
+TEST(ShardLog, AppendsWaitWhileMemoryIsShort) {
+  SimOptions options;
+  options.buffers = {.bytes_max = 4_MiB, .idle_bytes_max = 1_MiB};
+  LogStory story(65, options);
+  story.log_options.unplaced_bytes_max = 1_MiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    for (std::uint64_t g = 1; g <= 4; ++g) expect_ok(co_await story.create(logs, GroupId{g}));
+    Gate gate(logs.reactor);
+    const auto worker = [](LogStory& s, LogStory::Logs& l, std::uint64_t g) -> Task<void> {
+      // Copied into extents: every append takes memory twice for a while.
+      for (int i = 0; i < 30; ++i) expect_ok(co_await s.append(l, GroupId{g}, 99'999));
+    };
+    for (std::uint64_t g = 1; g <= 16; ++g) gate.spawn(worker(story, logs, 1 + g % 4));
+    co_await gate.close();
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+}
+
 TEST(ShardLog, OffsetsAreFoundByTimestamp) {
   LogStory story(63);
   expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
