@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/base/uuid.h"
 #include "net/node_shard.h"
 
 namespace millrace {
@@ -116,6 +117,7 @@ class FirstShard {
 
  private:
   Task<Result<void>> run_opened(OpenedNode& opened) {
+    say_how_it_was_found(opened);
     for (std::uint32_t i = 1; i < reactor_.shard_count(); ++i) {
       reactor_.post(ShardId{i}, [&node = node_, part = part_of(opened, i)](Reactor& there) mutable {
         NodePlace& place = node.places[there.shard().value()];
@@ -160,6 +162,15 @@ class FirstShard {
     while (!node_.reports.stop && !node_.reports.failure) co_await news_.wait();
     if (node_.reports.failure) co_return fail(*node_.reports.failure);
     co_return Result<void>{};
+  }
+
+  void say_how_it_was_found(const OpenedNode& opened) const {
+    const char* found = opened.created ? "is new"
+                        : opened.clean ? "was left by a clean stop"
+                                       : "was left by a crash and is recovered";
+    reactor_.log(LogLevel::info, fmt::format("the data folder {} {}; cluster {}", node_.setup.storage.folder,
+                                             found, to_string(opened.identity.cluster)));
+    for (const std::string& note : opened.notes) reactor_.log(LogLevel::info, note);
   }
 
   // Shard 0 first: where it may pick a port, the others take the same.
