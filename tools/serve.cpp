@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include "engine/base/units.h"
+#include "engine/base/uuid.h"
 #include "engine/reactor/shard_threads.h"
 #include "net/node.h"
 #include "tools/commands.h"
@@ -70,6 +71,17 @@ void add_storage_flags(CLI::App& command, ServeFlags& flags) {
   command.add_option("--data", flags.node.storage.folder, "The data folder; made if it is not there")
       ->required()
       ->type_name("DIR");
+  command
+      .add_option_function<std::string>(
+          "--cluster",
+          [&flags](const std::string& text) {
+            const auto cluster = parse_uuid<ClusterId>(text);
+            if (!cluster) throw CLI::ValidationError("--cluster", cluster.error().message);
+            flags.node.storage.cluster = *cluster;
+          },
+          "The cluster that the folder must belong to; a new folder gets it (default: whatever it belongs "
+          "to)")
+      ->type_name("UUID");
   add_size(command, "--journal-file-bytes", flags.node.storage.journal_file_size,
            "Size of each of a shard's 4 journal files; a start with the same folder may change it");
   add_size(command, "--ballast-bytes", flags.node.storage.ballast_size,
