@@ -10,8 +10,6 @@
 namespace millrace::test {
 namespace {
 
-using ::testing::HasSubstr;
-
 // Producers that keep `k_depth` batches under way until the server no longer takes them.
 struct Load {
   std::map<std::int64_t, std::string> acknowledged;  // offset -> value
@@ -167,21 +165,6 @@ TEST_P(ServerStop, AFolderThatIsRefusedEndsTheNodeOnEveryShard) {
   ASSERT_TRUE(story.result());
   ASSERT_FALSE(*story.result());
   EXPECT_EQ(story.result()->error().code, ErrorCode::wrong_folder);
-}
-
-TEST_P(ServerStop, AnAddressThatIsTakenEndsTheNodeCleanly) {
-  ServerStory story({.shards = GetParam()});
-  story.setup.listen = Address{"10.9.9.9", 7420};
-  story.start();
-  EXPECT_FALSE(story.started());
-  ASSERT_TRUE(story.result());
-  ASSERT_FALSE(*story.result());
-  EXPECT_THAT(story.result()->error().message, HasSubstr("10.9.9.9"));
-  story.setup.listen = Address{"0.0.0.0", 7420};
-  story.start();
-  ASSERT_TRUE(story.started());
-  EXPECT_TRUE(story.started()->clean);
-  story.expect_clean_stop();
 }
 
 }  // namespace

@@ -8,4 +8,6 @@ millrace_test(server_test
     server_shards_test.cpp
     server_stop_test.cpp
     server_story.cpp
+    server_threads_test.cpp
+    ../reactor/uring_harness.cpp
   DEPENDS millrace_net millrace_sim)
