@@ -40,32 +40,6 @@ Result<void> check_options(const NodeOptions& options) {
   return {};
 }
 
-Task<Result<Identity>> read_identity(OpenContext& context) {
-  Reactor& reactor = context.reactor;
-  CO_TRY(File file,
-         co_await reactor.open(context.folder.identity(), {.mode = OpenMode::read, .direct = true}));
-  CO_TRY(Buffer buffer, reactor.buffers().acquire(2 * k_block_size));
-  CO_TRY(const std::uint64_t count, co_await reactor.read(file, Slice{buffer, 0, 2 * k_block_size}, 0));
-  auto identity = choose_identity(std::span<const std::byte>(buffer.bytes()).first(count));
-  if (!identity)
-    co_return fail(identity.error().code, "{}: {}", context.folder.identity(), identity.error().message);
-  if (context.options.cluster && *context.options.cluster != identity->cluster) {
-    co_return fail(ErrorCode::wrong_folder, "{} belongs to cluster {}, not to {}; name another data folder",
-                   context.folder.root(), to_string(identity->cluster), to_string(*context.options.cluster));
-  }
-  co_return identity;
-}
-
-Task<Result<File>> take_lock(OpenContext& context) {
-  auto lock = co_await context.reactor.lock(context.folder.lock());
-  if (!lock && lock.error().code == ErrorCode::folder_in_use) {
-    co_return fail(ErrorCode::folder_in_use,
-                   "{} is in use by another process; stop it, or name another data folder",
-                   context.folder.root());
-  }
-  co_return lock;
-}
-
 // The bodies of the commits whose entries are still needed, one journal at a time: that bounds the memory of
 // a start.
 Task<Result<CommitBodies>> read_bodies(OpenContext& context, const ReadJournal& journal) {
@@ -151,6 +125,32 @@ Task<Result<void>> recover(OpenContext& context, OpenedNode& node) {
 }
 
 }  // namespace
+
+Task<Result<Identity>> read_identity(OpenContext& context) {
+  Reactor& reactor = context.reactor;
+  CO_TRY(File file,
+         co_await reactor.open(context.folder.identity(), {.mode = OpenMode::read, .direct = true}));
+  CO_TRY(Buffer buffer, reactor.buffers().acquire(2 * k_block_size));
+  CO_TRY(const std::uint64_t count, co_await reactor.read(file, Slice{buffer, 0, 2 * k_block_size}, 0));
+  auto identity = choose_identity(std::span<const std::byte>(buffer.bytes()).first(count));
+  if (!identity)
+    co_return fail(identity.error().code, "{}: {}", context.folder.identity(), identity.error().message);
+  if (context.options.cluster && *context.options.cluster != identity->cluster) {
+    co_return fail(ErrorCode::wrong_folder, "{} belongs to cluster {}, not to {}; name another data folder",
+                   context.folder.root(), to_string(identity->cluster), to_string(*context.options.cluster));
+  }
+  co_return identity;
+}
+
+Task<Result<File>> take_lock(OpenContext& context) {
+  auto lock = co_await context.reactor.lock(context.folder.lock());
+  if (!lock && lock.error().code == ErrorCode::folder_in_use) {
+    co_return fail(ErrorCode::folder_in_use,
+                   "{} is in use by another process; stop it, or name another data folder",
+                   context.folder.root());
+  }
+  co_return lock;
+}
 
 Task<Result<void>> for_each_concurrently(Reactor& reactor, std::size_t count,
                                          std::function<Task<Result<void>>(std::size_t)> step) {

@@ -30,6 +30,12 @@ struct OpenContext {
   Identity identity;  // the one in force
   std::vector<std::string> notes;
 };
+// For reading alone: the folder, whatever cluster it belongs to.
+[[nodiscard]] inline NodeOptions options_of(const std::string& folder) {
+  NodeOptions options;
+  options.folder = folder;
+  return options;
+}
 
 // Runs step(0) ... step(count - 1), up to 16 at a time, and returns the first error once all that were begun
 // have ended.
@@ -88,6 +94,11 @@ Task<Result<void>> remove_old_journals(OpenContext& context, const Identity& ide
 // ---- new folders (open_node_create.cpp)
 // -----------------------------------------------------------------------------------
 enum class FolderState : std::uint8_t { missing, unfinished, ours };
+// The identity in force. wrong_folder, unsupported_version, corruption; wrong_folder too where options name
+// another cluster.
+Task<Result<Identity>> read_identity(OpenContext& context);
+// Takes the folder's lock, or says folder_in_use in words that help.
+Task<Result<File>> take_lock(OpenContext& context);
 // Looks without touching anything. wrong_folder, with a name that stands there, for a folder of somebody
 // else's.
 Task<Result<FolderState>> look_at_folder(OpenContext& context);

@@ -18,16 +18,6 @@ std::int64_t max_timestamp_of(const ScannedEntry& entry) {
   return decode_batch_header(batch.first<k_batch_header_size>()).max_timestamp;
 }
 
-void add_to_footer(SegmentFooter& footer, const ScannedEntry& entry) {
-  const std::int64_t timestamp = max_timestamp_of(entry);
-  footer.max_timestamp = std::max(footer.max_timestamp, timestamp);
-  if (footer.index.empty() || entry.position >= footer.index.back().position + k_sparse_index_step) {
-    footer.index.push_back({entry.header.index, entry.header.base_offset, entry.position, timestamp});
-  } else {
-    footer.index.back().max_timestamp = std::max(footer.index.back().max_timestamp, timestamp);
-  }
-}
-
 std::unexpected<Error> ends_early(const File& file, const SegmentScanner& scanner, Index last) {
   return fail(
       ErrorCode::corruption,
@@ -37,6 +27,16 @@ std::unexpected<Error> ends_early(const File& file, const SegmentScanner& scanne
 }
 
 }  // namespace
+
+void add_to_footer(SegmentFooter& footer, const ScannedEntry& entry) {
+  const std::int64_t timestamp = max_timestamp_of(entry);
+  footer.max_timestamp = std::max(footer.max_timestamp, timestamp);
+  if (footer.index.empty() || entry.position >= footer.index.back().position + k_sparse_index_step) {
+    footer.index.push_back({entry.header.index, entry.header.base_offset, entry.position, timestamp});
+  } else {
+    footer.index.back().max_timestamp = std::max(footer.index.back().max_timestamp, timestamp);
+  }
+}
 
 ScanRange range_of(const SegmentHeader& header, std::optional<Index> last) {
   ScanRange range;

@@ -83,6 +83,8 @@ Task<Result<ScanEnd>> find_end(Reactor& reactor, File file, SegmentHeader header
 Task<Result<SegmentHeader>> read_segment_header(Reactor& reactor, File file);
 // The footer of a sealed segment; nothing if there is none, or it is damaged: it can be made again.
 Task<Result<std::optional<SegmentFooter>>> read_footer(Reactor& reactor, File file);
+// Notes the next entry in a footer that is being made.
+void add_to_footer(SegmentFooter& footer, const ScannedEntry& entry);
 // Makes a footer from the entries up to `last`; sealed_at is 0.
 Task<Result<SegmentFooter>> rebuild_footer(Reactor& reactor, File file, SegmentHeader header, Index last);
 
