@@ -24,6 +24,9 @@ class RegisteredRegion {
   RegisteredRegion& operator=(const RegisteredRegion&) = delete;
   ~RegisteredRegion();
   [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
+  [[nodiscard]] bool contains(const void* memory) const {
+    return memory >= bytes_.data() && memory < bytes_.data() + bytes_.size();
+  }
 
  private:
   std::span<std::byte> bytes_;

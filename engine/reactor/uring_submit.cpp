@@ -185,7 +185,9 @@ void UringReactor::fill_in_read_or_write(io_uring_sqe& sqe, std::uint32_t slot) 
     const auto prepare = writes ? io_uring_prep_writev : io_uring_prep_readv;
     prepare(&sqe, handle.fd, flight.ranges.data(), count, position);
   } else if (const int registered = wanted.slices[0].buffer.block()->registered;
-             wanted.slices.count() == 1 && registered >= 0) {
+             wanted.slices.count() == 1 && registered >= 0 && region_ != nullptr &&
+             region_->contains(memory)) {
+    // Another shard's buffers are registered with that shard's ring.
     if (writes) {
       io_uring_prep_write_fixed(&sqe, handle.fd, memory, length, position, registered);
     } else {

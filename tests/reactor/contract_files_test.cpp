@@ -85,6 +85,20 @@ TEST_P(ReactorContract, DirectFilesTakeWholeBlocks) {
   });
 }
 
+// Registered memory is one ring's alone.
+TEST_P(ReactorContract, ABufferOfAnotherShardIsWrittenAndReadInto) {
+  run(2, [&](Reactor& reactor) -> Task<void> {
+    const Slice from = pattern(reactor, k_block_size, 1);
+    const Slice into = space(reactor, k_block_size);
+    co_await on_shard(reactor, ShardId{1}, [&](Reactor& there) -> Task<void> {
+      const File file = co_await created(there, path("a"));
+      EXPECT_EQ(must(co_await there.write(file, from, 0, Sync::data)), k_block_size);
+      EXPECT_EQ(must(co_await there.read(file, into, 0)), k_block_size);
+    });
+    EXPECT_TRUE(equal(from, into));
+  });
+}
+
 TEST_P(ReactorContract, AllocatedSpaceIsZeros) {
   run([&](Reactor& reactor) -> Task<void> {
     const File file = co_await created(reactor, path("a"));
