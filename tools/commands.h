@@ -11,6 +11,7 @@ void add_status(CLI::App& program, Run& run);
 void add_topic(CLI::App& program, Run& run);
 void add_produce(CLI::App& program, Run& run);
 void add_consume(CLI::App& program, Run& run);
+void add_log(CLI::App& program, Run& run);
 void add_doctor(CLI::App& program, Run& run);
 void add_version(CLI::App& program, Run& run);
 

@@ -1,6 +1,9 @@
 // millrace: the server and its command line in one binary.
 #include <csignal>
 #include <exception>
+#include <fmt/format.h>
+#include <string>
+#include <vector>
 
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
@@ -8,6 +11,18 @@
 
 namespace millrace::tools {
 namespace {
+
+// "there is no command 'serv'; did you mean 'serve'?", when that is what is wrong.
+std::string unknown_command(const CLI::App& program) {
+  const CLI::App* app = &program;
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  std::vector<std::string> names;
+  for (const CLI::App* command : app->get_subcommands({})) names.push_back(command->get_name());
+  const std::vector<std::string> rest = app->remaining();
+  if (names.empty() || rest.empty()) return {};
+  return fmt::format("there is no command '{}'; did you mean '{}'?", rest.front(),
+                     closest(rest.front(), names));
+}
 
 int run_program(int argc, char** argv) {
   CLI::App program{"Millrace: a log server and storage engine", "millrace"};
@@ -23,13 +38,21 @@ int run_program(int argc, char** argv) {
   add_topic(program, run);
   add_produce(program, run);
   add_consume(program, run);
+  add_log(program, run);
   add_doctor(program, run);
   add_version(program, run);
   add_other_sources(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return program.exit(error) == 0 ? k_exit_ok : k_exit_usage;
+    if (error.get_exit_code() == 0) return program.exit(error);
+    const std::string unknown = unknown_command(program);
+    if (unknown.empty()) {
+      program.exit(error);
+    } else {
+      write_error(fmt::format("millrace: {}\n", unknown));
+    }
+    return k_exit_usage;
   }
   return run();
 }

@@ -1,0 +1,178 @@
+// Wrong command lines, files and places: each is refused with its status and a message that helps.
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/tools/process.h"
+#include "tools/exit_codes.h"
+
+namespace millrace::tools::test {
+namespace {
+
+using testing::HasSubstr;
+
+struct BadInput {
+  Arguments arguments;
+  ExitCode status;
+  std::string message;
+};
+void PrintTo(const BadInput& bad, std::ostream* out) {
+  for (const std::string& word : bad.arguments) *out << word << ' ';
+}
+
+class BadCommandLine : public testing::TestWithParam<BadInput> {};
+
+TEST_P(BadCommandLine, IsRefused) {
+  const Finished finished = run(GetParam().arguments);
+  EXPECT_EQ(finished.status, GetParam().status) << finished.errors;
+  EXPECT_THAT(finished.errors, HasSubstr(GetParam().message));
+  EXPECT_EQ(finished.output, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Usage, BadCommandLine,
+    testing::Values(
+        BadInput{{}, k_exit_usage, "subcommand"}, BadInput{{"serv"}, k_exit_usage, "did you mean 'serve'"},
+        BadInput{{"serve"}, k_exit_usage, "--data"},
+        BadInput{{"serve", "--data", "x", "--listen", "nowhere"}, k_exit_usage, "--listen"},
+        BadInput{{"serve", "--data", "x", "--shards", "0"}, k_exit_usage, "--shards"},
+        BadInput{
+            {"serve", "--data", "x", "--journal-file-bytes", "-1"}, k_exit_usage, "--journal-file-bytes"},
+        BadInput{{"serve", "--data", "x", "--log-level", "loud"}, k_exit_usage, "--log-level"},
+        BadInput{{"serve", "--data", "x", "--colour"}, k_exit_usage, "--colour"},
+        BadInput{{"topic"}, k_exit_usage, "subcommand"}, BadInput{{"topic", "create"}, k_exit_usage, "TOPIC"},
+        BadInput{{"topic", "creat", "t"}, k_exit_usage, "did you mean 'create'"},
+        BadInput{{"log"}, k_exit_usage, "subcommand"}, BadInput{{"log", "verify"}, k_exit_usage, "DIR"},
+        BadInput{{"log", "verify", "/nowhere"}, k_exit_failure, "/nowhere"},
+        BadInput{{"log", "dump", "/nowhere"}, k_exit_failure, "/nowhere"},
+        BadInput{{"log", "dump", "x", "--journals-only", "--segments-only"}, k_exit_usage, "excludes"},
+        BadInput{{"topic", "create", "t", "-p", "many"}, k_exit_usage, "--partitions"},
+        BadInput{{"topic", "create", "t", "--segment-bytes", "64MB64"}, k_exit_usage, "--segment-bytes"},
+        BadInput{{"topic", "create", "t", "--retention-age", "7"}, k_exit_usage, "--retention-age"},
+        BadInput{{"topic", "list", "--format", "xml"}, k_exit_usage, "--format"},
+        BadInput{{"produce"}, k_exit_usage, "TOPIC"},
+        BadInput{{"produce", "t", "--acks", "all"}, k_exit_usage, "--acks"},
+        BadInput{{"produce", "t", "-z", "gzip"}, k_exit_usage, "--compression"},
+        BadInput{{"produce", "t", "-k", "a", "-K", ":"}, k_exit_usage, "excludes"},
+        BadInput{{"produce", "t", "-H", "novalue"}, k_exit_usage, "NAME=VALUE"},
+        BadInput{{"produce", "t", "--acked", "%q"}, k_exit_usage, "%q"},
+        BadInput{{"produce", "t", "--batch-bytes", "1GiB"}, k_exit_usage, "--batch-bytes"},
+        BadInput{{"produce", "t", "-s", "localhost"}, k_exit_usage, "--server"},
+        BadInput{{"consume"}, k_exit_usage, "TOPIC"},
+        BadInput{{"consume", "t", "-o", "soon"}, k_exit_usage, "earliest"},
+        BadInput{{"consume", "t", "-f", "%"}, k_exit_usage, "%"},
+        BadInput{{"consume", "t", "-n", "few"}, k_exit_usage, "--count"},
+        BadInput{{"status", "extra"}, k_exit_usage, "extra"},
+        BadInput{{"--config", "/nowhere/millrace.toml", "version"}, k_exit_usage, "/nowhere/millrace.toml"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    NoServer, BadCommandLine,
+    testing::Values(BadInput{{"status", "-s", "127.0.0.1:1"}, k_exit_unavailable, "127.0.0.1:1"},
+                    BadInput{{"topic", "list", "-s", "127.0.0.1:1"}, k_exit_unavailable, "127.0.0.1:1"},
+                    BadInput{{"topic", "create", "t", "-s", "127.0.0.1:1"}, k_exit_unavailable, ""},
+                    BadInput{{"topic", "describe", "t", "-s", "127.0.0.1:1"}, k_exit_unavailable, ""},
+                    BadInput{{"topic", "delete", "t", "-s", "127.0.0.1:1"}, k_exit_unavailable, ""},
+                    BadInput{{"produce", "t", "-s", "127.0.0.1:1"}, k_exit_unavailable, ""},
+                    BadInput{{"consume", "t", "-s", "127.0.0.1:1"}, k_exit_unavailable, ""}));
+
+class BadPlace : public testing::Test {
+ protected:
+  TestFolder folder_;
+};
+
+TEST_F(BadPlace, AFolderThatIsNotOursIsRefusedByName) {
+  std::ofstream(folder_.path("somebody's")) << "file";
+  const Finished finished = run(serve_arguments(folder_.path("")));
+  EXPECT_EQ(finished.status, k_exit_failure);
+  EXPECT_THAT(finished.errors, HasSubstr("somebody's"));
+}
+
+TEST_F(BadPlace, AFileInPlaceOfAFolderIsRefused) {
+  std::ofstream(folder_.path("file")) << "content";
+  const Finished finished = run(serve_arguments(folder_.path("file")));
+  EXPECT_EQ(finished.status, k_exit_failure);
+  EXPECT_THAT(finished.errors, HasSubstr("file"));
+}
+
+TEST_F(BadPlace, RequestsThatTheServerRefusesSayWhy) {
+  ServerProcess server(folder_.path("data"));
+  const auto refusal = [&](Arguments arguments, const std::string& input = "") {
+    const Finished finished = run(arguments, input, {{"MILLRACE_SERVER", server.address()}});
+    EXPECT_EQ(finished.status, k_exit_failure);
+    return finished.errors;
+  };
+  EXPECT_THAT(refusal({"topic", "create", "bad name!"}), HasSubstr("a topic name"));
+  EXPECT_THAT(refusal({"topic", "create", "t", "-p", "100000"}), HasSubstr("100000"));
+  EXPECT_THAT(refusal({"topic", "describe", "missing"}), HasSubstr("missing"));
+  EXPECT_THAT(refusal({"topic", "delete", "missing"}), HasSubstr("missing"));
+  EXPECT_THAT(refusal({"consume", "missing"}), HasSubstr("missing"));
+  EXPECT_THAT(refusal({"produce", "t", "--raw", folder_.path("none")}), HasSubstr("none"));
+  EXPECT_THAT(refusal({"produce", "t", "-p", "7"}, "a\n"), HasSubstr("no partition 7"));
+  EXPECT_THAT(refusal({"consume", "t", "-p", "7"}), HasSubstr("no partition 7"));
+  EXPECT_THAT(refusal({"produce", "t"}, std::string(9 << 20, 'x')), HasSubstr("longer than"));
+  EXPECT_THAT(refusal({"topic", "create", "t"}), HasSubstr("t"));
+}
+
+TEST_F(BadPlace, APortThatIsTakenIsNamed) {
+  ServerProcess server(folder_.path("data"));
+  Arguments arguments = serve_arguments(folder_.path("other"));
+  arguments[4] = server.address();
+  const Finished second = run(arguments);
+  EXPECT_EQ(second.status, k_exit_unavailable);
+  EXPECT_THAT(second.errors, HasSubstr(server.address()));
+}
+
+TEST(Help, EveryCommandHasAnExample) {
+  const std::vector<Arguments> commands{{"serve"},           {"status"},        {"topic"},
+                                        {"topic", "create"}, {"topic", "list"}, {"topic", "describe"},
+                                        {"topic", "delete"}, {"produce"},       {"consume"},
+                                        {"doctor"},          {"log"},           {"log", "dump"},
+                                        {"log", "verify"},   {"version"},       {}};
+  for (Arguments command : commands) {
+    command.emplace_back("--help");
+    const Finished help = run(command);
+    EXPECT_EQ(help.status, k_exit_ok);
+    EXPECT_THAT(help.output, HasSubstr("Example:\n  millrace ")) << command.front();
+  }
+}
+
+TEST(Sources, FlagWinsOverEnvironmentOverFile) {
+  TestFolder folder;
+  std::ofstream(folder.path("config.toml")) << "[version]\nformat = \"json\"\n";
+  const Arguments plain{"--config", folder.path("config.toml"), "version"};
+  const auto is_json = [](const Finished& finished) { return finished.output.starts_with("{"); };
+  EXPECT_TRUE(is_json(run(plain)));
+  EXPECT_FALSE(is_json(run(plain, "", {{"MILLRACE_FORMAT", "table"}})));
+  Arguments flagged = plain;
+  flagged.insert(flagged.end(), {"--format", "json"});
+  EXPECT_TRUE(is_json(run(flagged, "", {{"MILLRACE_FORMAT", "table"}})));
+  EXPECT_TRUE(is_json(run({"version"}, "", {{"MILLRACE_CONFIG", folder.path("config.toml")}})));
+}
+
+TEST(Doctor, SaysWhatTheMachineOffers) {
+  TestFolder folder;
+  const Finished finished = run({"doctor", "--data", folder.path(""), "--format", "json"});
+  EXPECT_EQ(finished.status, k_exit_ok) << finished.output;
+  std::set<std::string> found;
+  for (const auto& row : nlohmann::json::parse(finished.output)) found.insert(row["what"]);
+  EXPECT_THAT(found, testing::IsSupersetOf({"kernel", "processors", "io_uring", "file system", "free space",
+                                            "direct I/O", "sync method", "durable writes", "locked memory"}));
+  EXPECT_THAT(run({"doctor", "--data", folder.path("")}).output, HasSubstr("4 KiB in "));
+}
+
+TEST(Doctor, AMissingFolderIsUnhealthy) {
+  const Finished finished = run({"doctor", "--data", "/nowhere"});
+  EXPECT_EQ(finished.status, k_exit_unhealthy);
+  EXPECT_THAT(finished.output, HasSubstr("'/nowhere'"));
+}
+
+TEST(Version, NamesProgramCompilerAndLibraries) {
+  const auto version = nlohmann::json::parse(run({"version", "--format", "json"}).output);
+  EXPECT_EQ(version["millrace"], "0.1.0");
+  for (const char* name : {"compiler", "kernel", "CLI11", "fmt", "spdlog", "liburing", "zstd"})
+    EXPECT_TRUE(version.contains(name)) << name;
+}
+
+}  // namespace
+}  // namespace millrace::tools::test

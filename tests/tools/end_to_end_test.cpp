@@ -1,0 +1,324 @@
+// The real binary, client and server, over loopback: what goes in comes out again.
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <signal.h>
+#include <sstream>
+
+#include "tests/tools/process.h"
+#include "tools/exit_codes.h"
+
+namespace millrace::tools::test {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+class EndToEnd : public testing::Test {
+ protected:
+  Finished millrace(const Arguments& arguments, const std::string& input = "") {
+    return run(arguments, input, {{"MILLRACE_SERVER", server_.address()}});
+  }
+  // Runs it and demands success.
+  std::string output_of(const Arguments& arguments, const std::string& input = "") {
+    const Finished finished = millrace(arguments, input);
+    EXPECT_EQ(finished.status, k_exit_ok) << finished.errors;
+    return finished.output;
+  }
+  std::string consume(const std::string& topic, const Arguments& more = {}) {
+    Arguments all{"consume", topic, "-e"};
+    all.insert(all.end(), more.begin(), more.end());
+    return output_of(all);
+  }
+
+  TestFolder folder_;
+  ServerProcess server_{folder_.path("data")};
+};
+
+TEST_F(EndToEnd, TheFirstLineNamesFolderAddressAndShards) {
+  EXPECT_EQ(server_.first_line(), "millrace 0.1.0: data " + folder_.path("data") + ", listening on " +
+                                      server_.address() + ", 1 shard\n");
+}
+
+TEST_F(EndToEnd, LinesComeBackByteForByte) {
+  std::string text = "first\n\nafter an empty line\n";
+  text += std::string("nul \0 inside\n", 13) + "\xff\xfe\x80 no utf-8\r\n";
+  text += std::string(300'000, 'l') + "\n" + std::string(3 << 20, 'L') + "\n";
+  for (int i = 0; i < 50'000; ++i) text += "line " + std::to_string(i) + "\n";
+  output_of({"produce", "lines"}, text);
+  EXPECT_TRUE(consume("lines") == text);
+}
+
+TEST_F(EndToEnd, TheLastLineNeedsNoEndAndNoLinesAreNoRecords) {
+  output_of({"produce", "lines"}, "a\nb");
+  EXPECT_EQ(consume("lines"), "a\nb\n");
+  output_of({"produce", "nothing"}, "");
+  EXPECT_EQ(consume("nothing"), "");
+}
+
+TEST_F(EndToEnd, KeysHeadersAndFormatsComeBack) {
+  output_of({"produce", "t", "-K", "::", "-H", "a=1", "-H", "b=x=y"}, "k::v\n::empty key\nno delimiter\n");
+  EXPECT_EQ(consume("t", {"-f", "%t/%p/%o [%k|%K] [%s|%S] %h\\n"}),
+            "t/0/0 [k|1] [v|1] a=1,b=x=y\n"
+            "t/0/1 [|0] [empty key|9] a=1,b=x=y\n"
+            "t/0/2 [|-1] [no delimiter|12] a=1,b=x=y\n");
+  output_of({"produce", "t", "-k", "all"}, "x\n");
+  EXPECT_EQ(consume("t", {"-o", "3", "-f", "%k=%s;"}), "all=x;");
+}
+
+TEST_F(EndToEnd, CompressedBatchesComeBack) {
+  std::string text;
+  for (int i = 0; i < 20'000; ++i) text += "much the same line " + std::to_string(i) + "\n";
+  for (const char* codec : {"none", "lz4", "zstd"}) {
+    const std::string topic = std::string("by-") + codec;
+    const std::string acked = output_of({"produce", topic, "-z", codec, "--acked", "%s\\n"}, text);
+    EXPECT_TRUE(acked == text) << codec;
+    EXPECT_TRUE(consume(topic) == text) << codec;
+  }
+}
+
+TEST_F(EndToEnd, ARawFileIsOneRecord) {
+  const std::string content("several\nlines\0and\n", 18);
+  std::ofstream(folder_.path("file"), std::ios::binary) << content;
+  output_of({"produce", "raw", "--raw", folder_.path("file"), "-k", "name"});
+  EXPECT_EQ(consume("raw", {"-f", "%o %k %S %s"}), "0 name 18 " + content);
+}
+
+TEST_F(EndToEnd, AcknowledgedRecordsArePrintedWhenTheyAre) {
+  Process producer({"produce", "t", "--acked", "%o %s\\n"}, {{"MILLRACE_SERVER", server_.address()}});
+  producer.write_input("one\n");
+  EXPECT_EQ(producer.read_line(), "0 one\n");
+  producer.write_input("two\nthree\n");
+  EXPECT_EQ(producer.read_line(), "1 two\n");
+  EXPECT_EQ(producer.read_line(), "2 three\n");
+  producer.close_input();
+  EXPECT_EQ(producer.wait(), k_exit_ok);
+}
+
+TEST_F(EndToEnd, EveryLevelOfAcknowledgementWritesTheRecords) {
+  for (const char* level : {"none", "leader", "durable"})
+    output_of({"produce", "t", "--acks", level}, std::string(level) + "\n");
+  // Without acknowledgement a record may still be on its way.
+  Process consumer({"consume", "t", "-n", "3"}, {{"MILLRACE_SERVER", server_.address()}});
+  std::set<std::string> lines;
+  for (int i = 0; i < 3; ++i) lines.insert(consumer.read_line());
+  EXPECT_THAT(lines, testing::ElementsAre("durable\n", "leader\n", "none\n"));
+  EXPECT_EQ(consumer.wait(), k_exit_ok);
+}
+
+TEST_F(EndToEnd, TheSummaryStandsOnStandardError) {
+  const Finished finished = millrace({"produce", "t"}, "a\nb\n");
+  EXPECT_EQ(finished.output, "");
+  EXPECT_THAT(finished.errors, StartsWith("2 records, 0.0 MB in "));
+  EXPECT_THAT(finished.errors, HasSubstr("p99.9"));
+}
+
+TEST_F(EndToEnd, AConsumerBeginsWhereItIsTold) {
+  output_of({"produce", "t"}, "a\nb\nc\n");
+  EXPECT_EQ(consume("t", {"-o", "1"}), "b\nc\n");
+  EXPECT_EQ(consume("t", {"-o", "earliest", "-n", "2"}), "a\nb\n");
+  EXPECT_EQ(consume("t", {"-o", "latest"}), "");
+  EXPECT_EQ(consume("t", {"-o", "3"}), "");
+  EXPECT_EQ(consume("t", {"-n", "0"}), "");
+  const Finished beyond = millrace({"consume", "t", "-o", "4"});
+  EXPECT_EQ(beyond.status, k_exit_failure);
+  EXPECT_THAT(beyond.errors, HasSubstr("offset 4"));
+}
+
+TEST_F(EndToEnd, ATimestampIsAPlaceToBegin) {
+  for (const char* text : {"a\n", "b\n", "c\n"}) output_of({"produce", "t"}, text);
+  const auto stamps = lines_of(consume("t", {"-f", "%T\\n"}));
+  ASSERT_EQ(stamps.size(), 3u);
+  // The first record with this timestamp or a later one.
+  const auto first = std::ranges::find(stamps, stamps[1]) - stamps.begin();
+  EXPECT_EQ(lines_of(consume("t", {"-o", "@" + stamps[1], "-f", "%o\\n"})).at(0), std::to_string(first));
+  EXPECT_EQ(consume("t", {"-o", "@2000-01-01T00:00:00Z"}), "a\nb\nc\n");
+  EXPECT_EQ(consume("t", {"-o", "@2100-01-01T00:00:00Z"}), "");
+}
+
+TEST_F(EndToEnd, AFollowerPrintsWhatIsProducedLater) {
+  output_of({"topic", "create", "t"});
+  Process consumer({"consume", "t", "-n", "2"}, {{"MILLRACE_SERVER", server_.address()}});
+  output_of({"produce", "t"}, "one\n");
+  EXPECT_EQ(consumer.read_line(), "one\n");
+  output_of({"produce", "t"}, "two\nthree\n");
+  EXPECT_EQ(consumer.read_line(), "two\n");
+  EXPECT_EQ(consumer.wait(), k_exit_ok);
+  EXPECT_EQ(consumer.rest_of_output(), "");
+}
+
+TEST_F(EndToEnd, AConsumerWhoseReaderHasGoneEndsQuietly) {
+  std::string text;
+  for (int i = 0; i < 300'000; ++i) text += "line " + std::to_string(i) + "\n";
+  output_of({"produce", "t"}, text);
+  Process consumer({"consume", "t"}, {{"MILLRACE_SERVER", server_.address()}});
+  EXPECT_EQ(consumer.read_line(), "line 0\n");
+  consumer.close_output();
+  EXPECT_EQ(consumer.wait(), k_exit_ok);
+  EXPECT_EQ(consumer.errors(), "");
+}
+
+TEST_F(EndToEnd, AKeyAlwaysLandsInTheSamePartition) {
+  output_of({"topic", "create", "t", "-p", "4"});
+  std::string text;
+  for (int i = 0; i < 400; ++i) text += "key" + std::to_string(i % 20) + ":" + std::to_string(i) + "\n";
+  output_of({"produce", "t", "-K", ":"}, text);
+  std::map<std::string, std::set<std::string>> partitions_of_key;
+  std::set<std::string> partitions;
+  const auto records = lines_of(consume("t", {"-f", "%k %p %s\\n"}));
+  EXPECT_EQ(records.size(), 400u);
+  for (const std::string& record : records) {
+    std::istringstream fields(record);
+    std::string key, partition;
+    fields >> key >> partition;
+    partitions_of_key[key].insert(partition);
+    partitions.insert(partition);
+  }
+  for (const auto& [key, used] : partitions_of_key) EXPECT_EQ(used.size(), 1u) << key;
+  EXPECT_GT(partitions.size(), 1u);
+  std::size_t by_partition = 0;
+  for (const char* partition : {"0", "1", "2", "3"})
+    by_partition += lines_of(consume("t", {"-p", partition})).size();
+  EXPECT_EQ(by_partition, 400u);
+  output_of({"produce", "t", "-p", "3"}, "to three\n");
+  EXPECT_THAT(consume("t", {"-p", "3"}), HasSubstr("to three\n"));
+}
+
+TEST_F(EndToEnd, TopicsAreCreatedListedDescribedAndDeleted) {
+  output_of({"topic", "create", "events", "-p", "3", "--segment-bytes", "1MiB", "--retention-age", "7d"});
+  output_of({"topic", "create", "another"});
+  const json list = json::parse(output_of({"topic", "list", "--format", "json"}));
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_EQ(list[1]["topic"], "events");
+  EXPECT_EQ(list[1]["partitions"], 3);
+  EXPECT_EQ(list[1]["segment_bytes"], 1 << 20);
+  EXPECT_EQ(list[1]["retention_ms"], 7 * 24 * 3600 * 1000);
+  EXPECT_TRUE(list[1]["retention_bytes"].is_null());
+  output_of({"produce", "events", "-p", "2"}, "a\nb\n");
+  const json described = json::parse(output_of({"topic", "describe", "events", "--format", "json"}));
+  EXPECT_EQ(described["partition"][2]["durable_end"], 2);
+  EXPECT_EQ(described["partition"][0]["durable_end"], 0);
+  EXPECT_THAT(output_of({"topic", "describe", "events"}), HasSubstr("durable_end"));
+  EXPECT_EQ(output_of({"topic", "delete", "events"}), "deleted topic events\n");
+  EXPECT_EQ(millrace({"topic", "describe", "events"}).status, k_exit_failure);
+  EXPECT_EQ(json::parse(output_of({"topic", "list", "--format", "json"})).size(), 1u);
+}
+
+TEST_F(EndToEnd, AMissingTopicIsMadeUnlessThatIsUnwanted) {
+  const Finished refused = millrace({"produce", "missing", "--no-create"}, "a\n");
+  EXPECT_EQ(refused.status, k_exit_failure);
+  EXPECT_THAT(refused.errors, HasSubstr("missing"));
+  output_of({"produce", "missing", "--partitions", "2"}, "a\n");
+  EXPECT_EQ(json::parse(output_of({"topic", "describe", "missing", "--format", "json"}))["partitions"], 2);
+}
+
+TEST_F(EndToEnd, StatusCountsAndTimes) {
+  output_of({"produce", "t"}, "a\n");
+  const json status = json::parse(output_of({"status", "--format", "json"}));
+  EXPECT_EQ(status["server"], "millrace 0.1.0");
+  EXPECT_EQ(status["data"], folder_.path("data"));
+  std::map<std::string, int> counters;
+  for (const json& counter : status["counters"]) counters[counter["counter"]] = counter["value"];
+  EXPECT_EQ(counters["produce_records"], 1);
+  EXPECT_FALSE(status["latencies"].empty());
+  EXPECT_THAT(output_of({"status"}), HasSubstr("p99_us"));
+}
+
+TEST_F(EndToEnd, RecordsSurviveARestartAndAnotherNumberOfShards) {
+  output_of({"topic", "create", "t", "-p", "8"});
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "k" + std::to_string(i) + ":" + std::to_string(i) + "\n";
+  output_of({"produce", "t", "-K", ":"}, text);
+  EXPECT_EQ(server_.stop(), 0);
+  std::set<std::string> before, after;
+  for (const char* shards : {"4", "1"}) {
+    ServerProcess again(folder_.path("data"), {"--shards", shards});
+    const Finished read = run({"consume", "t", "-e", "-f", "%p/%o %k %s\\n", "-s", again.address()});
+    const auto lines = lines_of(read.output);
+    EXPECT_EQ(lines.size(), 1000u) << shards;
+    (before.empty() ? before : after) = {lines.begin(), lines.end()};
+    EXPECT_EQ(again.stop(), 0);
+  }
+  EXPECT_EQ(before, after);
+}
+
+TEST_F(EndToEnd, AStoppedFolderIsVerifiedAndDumped) {
+  output_of({"produce", "t"}, "a\nb\n");
+  EXPECT_THAT(millrace({"log", "verify", folder_.path("data")}).errors, HasSubstr(folder_.path("data")))
+      << "in use";
+  EXPECT_EQ(server_.stop(), 0);
+  const std::string verified = output_of({"log", "verify", folder_.path("data")});
+  EXPECT_THAT(verified, HasSubstr("everything that is stored is whole"));
+  std::set<std::string> kinds;
+  for (const std::string& line :
+       lines_of(output_of({"log", "dump", folder_.path("data"), "--format", "json"}))) {
+    kinds.insert(json::parse(line)["kind"]);
+  }
+  EXPECT_THAT(kinds, testing::IsSupersetOf({"identity", "commit", "segment", "entry"}));
+  EXPECT_THAT(output_of({"log", "dump", folder_.path("data"), "--segments-only"}), HasSubstr(".segment"));
+}
+
+TEST_F(EndToEnd, DamageIsNamedWithFileAndPosition) {
+  output_of({"produce", "t"}, "a\nb\n");
+  EXPECT_EQ(server_.stop(), 0);
+  std::string segment;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path("data/groups"))) {
+    if (entry.path().extension() == ".segment" && entry.path().string() > segment) segment = entry.path();
+  }
+  std::fstream file(segment, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(4096 + 70);
+  file.put('!');
+  file.close();
+  const Finished verified = millrace({"log", "verify", folder_.path("data"), "--format", "json"});
+  EXPECT_EQ(verified.status, k_exit_unhealthy);
+  const json report = json::parse(verified.output);
+  EXPECT_EQ(report["whole"], false);
+  EXPECT_THAT(report["findings"][0]["file"], HasSubstr(".segment"));
+  EXPECT_GE(report["findings"][0]["position"], 4096);
+}
+
+TEST_F(EndToEnd, ASecondServerOnTheFolderIsRefused) {
+  const Finished second = run(serve_arguments(folder_.path("data")));
+  EXPECT_EQ(second.status, k_exit_failure);
+  EXPECT_EQ(second.output, "");
+  EXPECT_THAT(second.errors, HasSubstr(folder_.path("data")));
+  output_of({"produce", "t"}, "the first goes on\n");
+}
+
+TEST_F(EndToEnd, SigtermUnderLoadEndsWellAndWhatWasAcknowledgedIsThere) {
+  Process producer({"produce", "t", "--acked", "%o %s\\n"}, {{"MILLRACE_SERVER", server_.address()}});
+  std::string acked;
+  for (int i = 0; i < 20; ++i) {
+    std::string text;
+    for (int j = 0; j < 500; ++j) text += "line " + std::to_string(i * 500 + j) + "\n";
+    producer.write_input(text);
+    acked += producer.read_line();
+  }
+  server_.process().signal(SIGTERM);
+  producer.write_input("after\n");
+  EXPECT_EQ(server_.process().wait(), 0);
+  producer.close_input();
+  acked += producer.rest_of_output();
+  const int status = producer.wait();
+  EXPECT_THAT(status, testing::AnyOf(k_exit_ok, k_exit_failure, k_exit_unavailable, k_exit_unknown));
+  ServerProcess again(folder_.path("data"));
+  const std::string read = run({"consume", "t", "-e", "-f", "%o %s\\n", "-s", again.address()}).output;
+  EXPECT_TRUE(read.starts_with(acked))
+      << "acknowledged: " << lines_of(acked).size() << ", read: " << lines_of(read).size();
+  EXPECT_EQ(again.stop(), 0);
+}
+
+}  // namespace
+}  // namespace millrace::tools::test
