@@ -289,6 +289,14 @@ TEST_F(EndToEnd, DamageIsNamedWithFileAndPosition) {
   EXPECT_GE(report["findings"][0]["position"], 4096);
 }
 
+TEST_F(EndToEnd, TheExampleOfTheClientLibraryReadsWhatItWrote) {
+  const Finished finished = run({server_.address()}, "", {}, EXAMPLE_BINARY);
+  EXPECT_EQ(finished.status, 0) << finished.errors;
+  EXPECT_THAT(finished.output, HasSubstr("records are durable, from offset 0 on\n"));
+  EXPECT_THAT(finished.output, HasSubstr("\n0: key-0 = hello number 0\n"));
+  EXPECT_THAT(finished.output, testing::EndsWith("\n999: key-9 = hello number 999\n"));
+}
+
 TEST_F(EndToEnd, ASecondServerOnTheFolderIsRefused) {
   const Finished second = run(serve_arguments(folder_.path("data")));
   EXPECT_EQ(second.status, k_exit_failure);

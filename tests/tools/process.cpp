@@ -56,9 +56,9 @@ bool read_more(int fd, std::string& into) {
 
 }  // namespace
 
-Process::Process(const Arguments& arguments, const Environment& environment) {
+Process::Process(const Arguments& arguments, const Environment& environment, const std::string& program) {
   ::signal(SIGPIPE, SIG_IGN);
-  std::vector<std::string> words{MILLRACE_BINARY};
+  std::vector<std::string> words{program};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<std::string> variables = environment_of(environment);
   const std::vector<char*> word_pointers = pointers_to(words), variable_pointers = pointers_to(variables);
@@ -70,7 +70,7 @@ Process::Process(const Arguments& arguments, const Environment& environment) {
     ::dup2(in.reader(), STDIN_FILENO);
     ::dup2(out.writer(), STDOUT_FILENO);
     ::dup2(err.writer(), STDERR_FILENO);
-    ::execve(MILLRACE_BINARY, word_pointers.data(), variable_pointers.data());
+    ::execve(program.c_str(), word_pointers.data(), variable_pointers.data());
     ::_exit(127);
   }
   ::close(in.reader());
@@ -142,8 +142,9 @@ std::string Process::errors() {
   return all;
 }
 
-Finished run(const Arguments& arguments, const std::string& input, const Environment& environment) {
-  Process process(arguments, environment);
+Finished run(const Arguments& arguments, const std::string& input, const Environment& environment,
+             const std::string& program) {
+  Process process(arguments, environment, program);
   // A process of its own writes, so that neither side waits for the other.
   const pid_t writer = ::fork();
   if (writer == 0) ::_exit(process.write_input(input) ? 0 : 1);

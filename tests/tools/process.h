@@ -11,11 +11,13 @@ namespace millrace::tools::test {
 using Arguments = std::vector<std::string>;
 using Environment = std::map<std::string, std::string>;
 
-// A running `millrace`, with pipes to all three of its streams. Killed when it goes.
+// A running program, `millrace` unless another is named, with pipes to all three of its streams. Killed when
+// it goes.
 class Process {
  public:
   // Of the test's own environment, only what is no MILLRACE_ variable is passed on.
-  explicit Process(const Arguments& arguments, const Environment& environment = {});
+  explicit Process(const Arguments& arguments, const Environment& environment = {},
+                   const std::string& program = MILLRACE_BINARY);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -46,7 +48,7 @@ struct Finished {
 };
 // Runs it to its end, with this input.
 [[nodiscard]] Finished run(const Arguments& arguments, const std::string& input = "",
-                           const Environment& environment = {});
+                           const Environment& environment = {}, const std::string& program = MILLRACE_BINARY);
 
 // `millrace serve` on a folder of its own and a free port, with small files. Killed when it goes.
 class ServerProcess {
