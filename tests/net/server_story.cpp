@@ -24,6 +24,12 @@ ServerStory::ServerStory(Options the_options)
 }
 
 void ServerStory::start() {
+  begin();
+  const SimEnd end = world_.run_until([&] { return started_ || !server_.running(); });
+  EXPECT_EQ(end, SimEnd::reached) << world_.waiting();
+}
+
+void ServerStory::begin() {
   started_.reset();
   result_.reset();
   NodeSetup its = setup;
@@ -33,8 +39,6 @@ void ServerStory::start() {
     auto result = co_await run_node_shard(reactor, *node);
     if (reactor.shard() == ShardId{0}) result_ = std::move(result);
   });
-  const SimEnd end = world_.run_until([&] { return started_ || !server_.running(); });
-  EXPECT_EQ(end, SimEnd::reached) << world_.waiting();
 }
 
 bool ServerStory::run_script(Script script) {

@@ -39,8 +39,9 @@ class ServerStory {
 
   void run(Script script);
 
-  // The parts of run(). start() returns when clients can connect, or the node has ended.
+  // The parts of run(). start() returns when clients can connect, or the node has ended; begin() at once.
   void start();
+  void begin();
   // False: the script has not ended, and the test has failed.
   bool run_script(Script script);
   // SIGTERM; the node's result.

@@ -1,13 +1,17 @@
+# A node in simulation, with peers to talk to it.
+add_library(server_story STATIC server_peer.cpp server_story.cpp)
+target_link_libraries(server_story PUBLIC millrace_flags millrace_net millrace_sim GTest::gtest)
+
 millrace_test(server_test
   SOURCES
     server_bad_input_test.cpp
     server_bounds_test.cpp
     server_catalog_test.cpp
-    server_peer.cpp
+    server_protocol_page_test.cpp
     server_requests_test.cpp
     server_shards_test.cpp
     server_stop_test.cpp
-    server_story.cpp
     server_threads_test.cpp
     ../reactor/uring_harness.cpp
-  DEPENDS millrace_net millrace_sim)
+  DEPENDS server_story)
+target_compile_definitions(server_test PRIVATE MILLRACE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
