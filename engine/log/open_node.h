@@ -1,9 +1,11 @@
-// Opening a data folder: identity, recovery, and the journals of a new start (docs/recovery.md has the decision table).
+// Opening a data folder: identity, recovery, and the journals of a new start (docs/recovery.md has the
+// decision table).
 //
-// What it promises when it returns: every entry that was ever acknowledged stands in a segment, synced; the journals of the new
-// start hold a complete checkpoint of every group; the identity names them, synced; nothing on disk depends on the former number
-// of shards. A folder that is not ours, is held by another process, or is damaged where acknowledged data lived is refused with file,
-// position and what to do, and is left as it was.
+// What it promises when it returns: every entry that was ever acknowledged stands in a segment, synced; the
+// journals of the new start hold a complete checkpoint of every group; the identity names them, synced;
+// nothing on disk depends on the former number of shards. A folder that is not ours, is held by another
+// process, or is damaged where acknowledged data lived is refused with file, position and what to do, and is
+// left as it was.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +48,7 @@ struct JournalStart {
   std::vector<bool> unfilled;        // the same order: space is allocated, but the blocks were never written
   std::uint64_t position = 0;        // of the next commit
   Sequence next_sequence{1};
-  Sequence replay_from{1};           // of the checkpoint already in it
+  Sequence replay_from{1};  // of the checkpoint already in it
 };
 
 struct OpenedNode {
@@ -63,7 +65,8 @@ struct OpenedNode {
   return ShardId{static_cast<std::uint32_t>(group.value() % shards)};
 }
 
-// Errors: folder_in_use, wrong_folder, unsupported_version, corruption, disk_full, io_error, permission_denied.
+// Errors: folder_in_use, wrong_folder, unsupported_version, corruption, disk_full, io_error,
+// permission_denied.
 Task<Result<OpenedNode>> open_node(Reactor& reactor, NodeOptions options);
 
 }  // namespace millrace

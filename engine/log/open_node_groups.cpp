@@ -86,10 +86,12 @@ class SegmentWriter {
   std::uint64_t position_ = 0;
 };
 
-// Header and one extent with all the entries; gives the end of the extent.
+// Header and one extent with all the entries, `size` bytes without the padding behind them; gives the end of
+// the extent.
 Task<Result<std::uint64_t>> write_content(Reactor& reactor, File file, const SegmentHeader& header,
-                                          const FoldedGroup& group, const CommitBodies& bodies) {
-  CO_TRY(Buffer buffer, reactor.buffers().acquire(k_write_size));
+                                          std::uint64_t size, const FoldedGroup& group,
+                                          const CommitBodies& bodies) {
+  CO_TRY(Buffer buffer, reactor.buffers().acquire(std::min<std::uint64_t>(size, k_write_size)));
   std::array<std::byte, k_block_size> block{};
   encode_segment_header(header, block);
   SegmentWriter writer(reactor, file, std::move(buffer));
@@ -117,7 +119,7 @@ Task<Result<SegmentEnd>> write_segment(OpenContext& context, const FoldedGroup& 
   CO_TRY_VOID(co_await remove_if_there(reactor, path));
   CO_TRY(File file, co_await reactor.open(path, {.mode = OpenMode::create, .direct = true}));
   CO_TRY_VOID(co_await allocate_with_ballast(context, file, round_up_to_block(size)));
-  CO_TRY(const std::uint64_t end, co_await write_content(reactor, file, header, group, bodies));
+  CO_TRY(const std::uint64_t end, co_await write_content(reactor, file, header, size, group, bodies));
   CO_TRY_VOID(co_await reactor.rename(path, context.folder.segment(group.id, header.first_index)));
   co_return SegmentEnd{header.first_index, end, false};
 }
