@@ -189,7 +189,7 @@ Task<Result<OpenedNode>> open_node(Reactor& reactor, NodeOptions options) {
     CO_TRY(context.identity, co_await read_identity(context));
     CO_TRY_VOID(co_await recover(context, node));
   }
-  CO_TRY_VOID(co_await keep_ballast(context));
+  CO_TRY_VOID(co_await make_ballast(context));
   CO_TRY(StartedJournals started, co_await start_journals(context, node.groups));
   CO_TRY_VOID(co_await (node.created ? create_identity(context, started.identity)
                                      : write_identity(context, started.identity)));

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/log/ballast.h"
 #include "engine/log/open_node_parts.h"
 
 namespace millrace {
@@ -67,35 +68,26 @@ Task<Result<void>> create_folders(OpenContext& context) {
   co_return co_await make_folder(context.reactor, context.folder.groups_folder());
 }
 
-Task<Result<void>> keep_ballast(OpenContext& context) {
-  Reactor& reactor = context.reactor;
-  const std::string path = context.folder.ballast();
-  auto file = co_await reactor.open(path, {.mode = OpenMode::read_write});
-  if (!file && file.error().code == ErrorCode::not_found)
-    file = co_await reactor.open(path, {.mode = OpenMode::create});
-  if (!file) co_return fail(std::move(file).error());
-  CO_TRY(const std::uint64_t size, co_await reactor.size(*file));
-  if (size >= context.options.ballast_size) co_return Result<void>{};
-  auto allocated = co_await reactor.allocate(*file, 0, context.options.ballast_size);
-  if (!allocated && allocated.error().code == ErrorCode::disk_full) {
+Task<Result<void>> make_ballast(OpenContext& context) {
+  const std::uint64_t size = context.options.ballast_size;
+  CO_TRY(const bool is_there, co_await keep_ballast(context.reactor, context.folder, size));
+  if (!is_there) {
     context.notes.push_back(
-        fmt::format("the disk is too full for the ballast file {} of {} bytes; free some space", path,
-                    context.options.ballast_size));
-    co_return co_await remove_if_there(reactor, path);
+        fmt::format("the disk is too full for the ballast file {} of {} bytes; free some space",
+                    context.folder.ballast(), size));
   }
-  CO_TRY_VOID(std::move(allocated));
-  CO_TRY_VOID(co_await reactor.sync(*file));
-  co_return co_await reactor.sync_folder(context.folder.root());
+  co_return Result<void>{};
 }
 
-Task<Result<void>> allocate_with_ballast(OpenContext& context, File file, std::uint64_t length) {
-  auto allocated = co_await context.reactor.allocate(file, 0, length);
-  if (allocated || allocated.error().code != ErrorCode::disk_full) co_return allocated;
-  auto removed = co_await context.reactor.remove_file(context.folder.ballast());
-  if (!removed) co_return allocated;
-  context.notes.push_back(
-      fmt::format("the disk is full: gave up the ballast file {}", context.folder.ballast()));
-  co_return co_await context.reactor.allocate(file, 0, length);
+Task<Result<void>> allocate_file(OpenContext& context, File file, std::uint64_t length) {
+  bool gave_up = false;
+  auto allocated =
+      co_await allocate_with_ballast(context.reactor, context.folder, std::move(file), 0, length, gave_up);
+  if (gave_up) {
+    context.notes.push_back(
+        fmt::format("the disk is full: gave up the ballast file {}", context.folder.ballast()));
+  }
+  co_return allocated;
 }
 
 }  // namespace millrace

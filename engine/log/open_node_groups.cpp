@@ -118,7 +118,7 @@ Task<Result<SegmentEnd>> write_segment(OpenContext& context, const FoldedGroup& 
   for (const FoldedEntry& entry : group.entries) size += padded_size(entry.size);
   CO_TRY_VOID(co_await remove_if_there(reactor, path));
   CO_TRY(File file, co_await reactor.open(path, {.mode = OpenMode::create, .direct = true}));
-  CO_TRY_VOID(co_await allocate_with_ballast(context, file, round_up_to_block(size)));
+  CO_TRY_VOID(co_await allocate_file(context, file, round_up_to_block(size)));
   CO_TRY(const std::uint64_t end, co_await write_content(reactor, file, header, size, group, bodies));
   CO_TRY_VOID(co_await reactor.rename(path, context.folder.segment(group.id, header.first_index)));
   co_return SegmentEnd{header.first_index, end, false};

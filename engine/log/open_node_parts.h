@@ -44,7 +44,7 @@ Task<Result<void>> for_each_concurrently(Reactor& reactor, std::size_t count,
 // Does nothing where there is no such file.
 Task<Result<void>> remove_if_there(Reactor& reactor, std::string path);
 // Allocates, giving up the ballast where the disk is full.
-Task<Result<void>> allocate_with_ballast(OpenContext& context, File file, std::uint64_t length);
+Task<Result<void>> allocate_file(OpenContext& context, File file, std::uint64_t length);
 
 // ---- journals that are in force (open_node_journals.cpp)
 // --------------------------------------------------------------
@@ -106,6 +106,6 @@ Task<Result<FolderState>> look_at_folder(OpenContext& context);
 Task<Result<void>> create_root(OpenContext& context);
 Task<Result<void>> create_folders(OpenContext& context);
 // Makes the ballast, or makes it again; a full disk is a note.
-Task<Result<void>> keep_ballast(OpenContext& context);
+Task<Result<void>> make_ballast(OpenContext& context);
 
 }  // namespace millrace

@@ -60,7 +60,7 @@ Task<Result<void>> create_journal_file(OpenContext& context, std::uint32_t id, F
   const std::uint64_t size = context.options.journal_file_size;
   const std::string path = context.folder.journal_file(id);
   CO_TRY(File file, co_await reactor.open(path + ".new", {.mode = OpenMode::create, .direct = true}));
-  CO_TRY_VOID(co_await allocate_with_ballast(context, file, size));
+  CO_TRY_VOID(co_await allocate_file(context, file, size));
   if (fill == Fill::now) {
     CO_TRY(Buffer zeros, reactor.buffers().acquire(k_fill_size));
     std::memset(zeros.data(), 0, k_fill_size);

@@ -1,0 +1,36 @@
+#include "engine/log/ballast.h"
+
+namespace millrace {
+
+Task<Result<bool>> keep_ballast(Reactor& reactor, DataFolder folder, std::uint64_t size) {
+  const std::string path = folder.ballast();
+  auto file = co_await reactor.open(path, {.mode = OpenMode::read_write});
+  if (!file && file.error().code == ErrorCode::not_found) {
+    file = co_await reactor.open(path, {.mode = OpenMode::create});
+  }
+  if (!file) co_return fail(std::move(file).error());
+  CO_TRY(const std::uint64_t there, co_await reactor.size(*file));
+  if (there >= size) co_return true;
+  auto allocated = co_await reactor.allocate(*file, 0, size);
+  if (!allocated && allocated.error().code == ErrorCode::disk_full) {
+    CO_TRY_VOID(co_await reactor.remove_file(path));
+    co_return false;
+  }
+  if (!allocated) co_return fail(std::move(allocated).error());
+  CO_TRY_VOID(co_await reactor.sync(*file));
+  CO_TRY_VOID(co_await reactor.sync_folder(folder.root()));
+  co_return true;
+}
+
+Task<Result<void>> allocate_with_ballast(Reactor& reactor, DataFolder folder, File file,
+                                         std::uint64_t position, std::uint64_t length, bool& gave_up) {
+  auto allocated = co_await reactor.allocate(file, position, length);
+  if (allocated || allocated.error().code != ErrorCode::disk_full) co_return allocated;
+  auto removed = co_await reactor.remove_file(folder.ballast());
+  if (!removed) co_return allocated;
+  reactor.log(LogLevel::warning, "the disk is full: gave up the ballast file " + folder.ballast());
+  gave_up = true;
+  co_return co_await reactor.allocate(file, position, length);
+}
+
+}  // namespace millrace
