@@ -31,7 +31,7 @@ struct ConsumeFlags {
 class Consumption {
  public:
   Consumption(const ConsumeFlags& flags, Client& client)
-      : flags_(flags), client_(client), consumer_(client, {.patience = Duration::zero()}) {}
+      : flags_(flags), client_(client), consumer_(client, consumer_options(flags)) {}
 
   Task<int> run() {
     Result<void> done = co_await follow();
@@ -42,7 +42,14 @@ class Consumption {
   }
 
  private:
-  // A partition's records from `next` on, until `end` if that matters.
+  // A follower outlives a restart of the server; one that shall stop at the end has nothing to wait for.
+  static ConsumerOptions consumer_options(const ConsumeFlags& flags) {
+    ConsumerOptions options;
+    if (flags.stop_at_end) options.patience = Duration::zero();
+    return options;
+  }
+
+  // Where a partition ended when this began.
   struct End {
     PartitionName partition;
     Offset end;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "tools/exit_codes.h"
@@ -17,6 +18,10 @@ Output write_output(std::string_view text) {
       text.remove_prefix(static_cast<std::size_t>(count));
     } else if (errno == EPIPE) {
       return Output::closed;
+    } else if (errno == EAGAIN) {
+      // Whoever shares the stream has made it non-blocking.
+      pollfd ready{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+      ::poll(&ready, 1, -1);
     } else if (errno != EINTR) {
       write_error(fmt::format("millrace: cannot write to standard output: {}\n", std::strerror(errno)));
       std::_Exit(k_exit_failure);

@@ -159,6 +159,16 @@ TEST_F(EndToEnd, AFollowerPrintsWhatIsProducedLater) {
   EXPECT_EQ(consumer.rest_of_output(), "");
 }
 
+TEST_F(EndToEnd, AFollowerOutlivesARestartOfTheServer) {
+  output_of({"produce", "t"}, "one\n");
+  Process consumer({"consume", "t"}, {{"MILLRACE_SERVER", server_.address()}});
+  EXPECT_EQ(consumer.read_line(), "one\n");
+  EXPECT_EQ(server_.stop(), 0);
+  ServerProcess again(folder_.path("data"), {"--listen", server_.address()});
+  output_of({"produce", "t"}, "two\n");
+  EXPECT_EQ(consumer.read_line(), "two\n");
+}
+
 TEST_F(EndToEnd, AConsumerWhoseReaderHasGoneEndsQuietly) {
   std::string text;
   for (int i = 0; i < 300'000; ++i) text += "line " + std::to_string(i) + "\n";

@@ -159,9 +159,14 @@ Finished run(const Arguments& arguments, const std::string& input, const Environ
 }
 
 Arguments serve_arguments(const std::string& folder, const Arguments& more) {
-  Arguments all{"serve", "--data",          folder, "--listen", "127.0.0.1:0", "--journal-file-bytes",
-                "1MiB",  "--ballast-bytes", "1MiB"};
-  if (std::ranges::find(more, "--shards") == more.end()) all.insert(all.end(), {"--shards", "1"});
+  Arguments all{"serve", "--data", folder};
+  const auto add_unless_given = [&](const char* flag, const char* value) {
+    if (std::ranges::find(more, flag) == more.end()) all.insert(all.end(), {flag, value});
+  };
+  add_unless_given("--listen", "127.0.0.1:0");
+  add_unless_given("--shards", "1");
+  add_unless_given("--journal-file-bytes", "1MiB");
+  add_unless_given("--ballast-bytes", "1MiB");
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }
