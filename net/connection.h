@@ -52,6 +52,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
 
   // ---- for handlers, through Reply
   [[nodiscard]] ShardContext& context() const { return context_; }
+  // Nothing more comes from the peer: it has closed its side, or the connection is lost.
+  [[nodiscard]] bool ending() const { return ending_; }
   // Queues an answer whose table is the context's builder's.
   void send_answer(std::uint8_t type, std::uint64_t correlation, std::span<const Slice> payload);
   void send_error(std::uint64_t correlation, const Error& error, const ErrorDetails& details);

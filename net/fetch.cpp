@@ -8,6 +8,8 @@
 namespace millrace {
 namespace {
 
+using std::chrono::milliseconds;
+
 struct Fetch {
   GroupId group;
   Offset offset;
@@ -27,8 +29,7 @@ Result<Fetch> read_request(const ShardContext& context, const InboundRequest& re
   TRY(const auto table, verified<wire::Fetch>(request.table.bytes()));
   TRY(const GroupId group, find_group(context, table->from()));
   const std::uint32_t max_bytes = table->max_bytes() == 0 ? k_size_default : table->max_bytes();
-  const auto wait =
-      std::min<Duration>(std::chrono::milliseconds(table->max_wait_ms()), context.options.fetch_wait_max);
+  const auto wait = std::min<Duration>(milliseconds(table->max_wait_ms()), context.options.fetch_wait_max);
   return Fetch{.group = group,
                .offset = Offset{table->offset()},
                .min_bytes = std::min(table->min_bytes(), k_fetch_size_max),
@@ -74,6 +75,7 @@ class ReadableOrStopping {
   Ticket ticket_ = 0;
 };
 
+// False: the server stops.
 Task<bool> wait(ShardContext& there, Fetch fetch) {
   co_await ReadableOrStopping(there, fetch);
   co_return !there.stopping;
@@ -82,6 +84,18 @@ Task<bool> wait(ShardContext& there, Fetch fetch) {
 bool enough(const Found& found, const Fetch& fetch, const ShardContext& context) {
   return !found.read || found.read->bytes >= fetch.min_bytes || context.reactor.now() >= fetch.deadline ||
          context.stopping;
+}
+
+// Waits on the owner, a while at a time: that its peer has closed the connection is noticed between.
+Task<void> wait_while_connected(ShardContext& context, const ServerConnection& connection, Fetch& fetch) {
+  for (;;) {
+    Fetch some = fetch;
+    some.deadline = std::min(fetch.deadline, context.reactor.now() + milliseconds(k_fetch_wait_step_ms));
+    const bool go_on =
+        co_await on_owner(context, fetch.group, [some](ShardContext& there) { return wait(there, some); });
+    if (!go_on || connection.ending()) fetch.deadline = context.reactor.now();
+    if (context.reactor.now() < some.deadline || context.reactor.now() >= fetch.deadline) co_return;
+  }
 }
 
 // Room for the answer is promised only while it is being made: a thousand fetches that wait hold none. So a
@@ -94,9 +108,7 @@ Task<std::optional<Found>> find(ShardContext& context, ServerConnection& connect
     connection.release_promise(fetch.max_bytes);
     if (enough(found, fetch, context)) co_return found;
     found = Found{};
-    const bool go_on =
-        co_await on_owner(context, fetch.group, [fetch](ShardContext& there) { return wait(there, fetch); });
-    if (!go_on) fetch.deadline = context.reactor.now();
+    co_await wait_while_connected(context, connection, fetch);
   }
 }
 
@@ -124,6 +136,8 @@ Task<void> handle_fetch(Reply reply, InboundRequest& request) {
   ++context.counters.fetch_requests;
   const auto fetch = read_request(context, request);
   if (!fetch) co_return reply.fail(fetch.error());
+  // It may wait for long; the memory it came in is not kept for it.
+  request.table = {};
   const auto found = co_await find(context, reply.connection(), *fetch);
   if (!found) co_return;
   context.latencies.fetch.record(context.reactor.now() - request.received);

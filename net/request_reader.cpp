@@ -89,7 +89,13 @@ Result<void> RequestReader::make_room() {
       return {};
     }
   }
-  TRY(Buffer block, reactor_.buffers().acquire(std::max(wanted, receive_size_)));
+  auto larger = reactor_.buffers().acquire(std::max(wanted, receive_size_));
+  if (!larger) {
+    // Little memory is no reason to part, as long as there is enough for the frame.
+    receive_size_ = k_receive_size_min;
+    larger = reactor_.buffers().acquire(std::max(wanted, receive_size_));
+  }
+  TRY(Buffer block, std::move(larger));
   const std::uint32_t kept = available();
   if (kept != 0) std::memcpy(block.data(), block_.data() + begin_, kept);
   block_ = std::move(block);

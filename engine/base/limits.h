@@ -93,7 +93,7 @@ inline constexpr std::uint64_t k_answer_bytes_max = 128_MiB;
 // Receive buffers: the first 4 KiB of a large payload may be copied, and no more arrive with its table; while only
 // small frames come, larger receives save system calls.
 inline constexpr std::uint32_t k_receive_size_min = k_block_size;
-inline constexpr std::uint32_t k_receive_size_max = 256u << 10;
+inline constexpr std::uint32_t k_receive_size_max = 64u << 10;
 // Pieces of an answer up to this size are copied together: a copy costs less than its place in the list of slices.
 inline constexpr std::uint32_t k_send_copy_max = 2u << 10;
 // Payloads of requests under way, so that a shard's memory does not follow the number of its clients. Holds three
@@ -104,6 +104,9 @@ inline constexpr std::uint32_t k_requests_max = 64u << 10;
 // A fetch that asks for more gets this much: half of what may wait to be sent.
 inline constexpr std::uint32_t k_fetch_size_max = 8u << 20;
 inline constexpr std::uint32_t k_fetch_wait_max_ms = 30'000;
+// How long a waiting fetch does not look whether its connection is still there: what a peer leaves behind that asks
+// and goes away.
+inline constexpr std::uint32_t k_fetch_wait_step_ms = 1'000;
 // Of a produce that names no deadline.
 inline constexpr std::uint32_t k_request_deadline_ms = 30'000;
 // What a stop gives to requests that were taken before, and to their answers.

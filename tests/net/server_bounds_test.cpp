@@ -193,6 +193,30 @@ TEST(ServerBounds, MoreRequestsThanAShardTakesAreRefusedAsOverloaded) {
   });
 }
 
+// Otherwise a few peers that ask and go away would take the place of everybody's requests.
+TEST(ServerBounds, FetchesThatWaitForAConnectionThatHasGoneEndSoon) {
+  for (const std::uint32_t shards : {1u, 2u}) {
+    ServerStory story({.shards = shards});
+    story.run([](Reactor& here, Address server) -> Task<void> {
+      Peer peer = co_await Peer::greeted(here, server);
+      co_await peer.create("orders", 2);
+      Peer gone = co_await Peer::greeted(here, server);
+      for (std::uint64_t i = 0; i < 100; ++i) {
+        flatbuffers::FlatBufferBuilder builder;
+        const auto partition = wire::CreatePartition(builder, builder.CreateString("orders"), nullptr, i % 2);
+        builder.Finish(wire::CreateFetch(builder, partition, 0, 1, 1000, 30'000));
+        co_await gone.send(Peer::frame(FrameType::fetch, i, builder));
+      }
+      co_await pass(here, seconds(1));
+      EXPECT_EQ(co_await peer.counter("requests_in_flight"), 101u);
+      co_await gone.close();
+      co_await pass(here, seconds(3));
+      EXPECT_EQ(co_await peer.counter("requests_in_flight"), 1u);
+      EXPECT_EQ(co_await peer.counter("connections"), 1u);
+    });
+  }
+}
+
 TEST(ServerBounds, PayloadsUnderWayNeverHoldMoreThanTheirBudget) {
   ServerStory story;
   story.setup.server.request_bytes_max = 1_MiB;

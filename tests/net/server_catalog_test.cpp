@@ -77,7 +77,7 @@ TEST(ServerCatalog, APowerCutAnywhereLeavesTopicsWholeOrAway) {
   for (std::uint64_t after = 0;; after += 7) {
     ServerStory story({.shards = 2, .seed = after + 1});
     story.start();
-    ASSERT_TRUE(story.started());
+    ASSERT_TRUE(story.started()) << story.why();
     std::set<std::string> made;
     std::set<std::string> deleted;
     story.client().start(1, [&](Reactor& here) -> Task<void> {

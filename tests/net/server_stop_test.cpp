@@ -68,7 +68,7 @@ TEST_P(ServerStop, UnderLoadWhatWasTakenIsAcknowledgedTheRestIsRefusedAndNothing
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     ServerStory story({.shards = GetParam(), .seed = seed});
     story.start();
-    ASSERT_TRUE(story.started());
+    ASSERT_TRUE(story.started()) << story.why();
     ASSERT_TRUE(story.run_script([](Reactor& here, Address server) -> Task<void> {
       Peer peer = co_await Peer::greeted(here, server);
       co_await peer.create("orders");
@@ -96,7 +96,7 @@ TEST_P(ServerStop, UnderLoadWhatWasTakenIsAcknowledgedTheRestIsRefusedAndNothing
     EXPECT_EQ(load.other_errors, 0u);
 
     story.start();
-    ASSERT_TRUE(story.started());
+    ASSERT_TRUE(story.started()) << story.why();
     EXPECT_TRUE(story.started()->clean);
     EXPECT_TRUE(story.started()->notes.empty()) << story.started()->notes.front();
     ASSERT_TRUE(story.run_script(
@@ -108,7 +108,7 @@ TEST_P(ServerStop, UnderLoadWhatWasTakenIsAcknowledgedTheRestIsRefusedAndNothing
 TEST_P(ServerStop, AfterAFailedSyncNothingMoreIsAcknowledgedAndTheNodeEndsWithIt) {
   ServerStory story({.shards = GetParam()});
   story.start();
-  ASSERT_TRUE(story.started());
+  ASSERT_TRUE(story.started()) << story.why();
   ASSERT_TRUE(story.run_script([](Reactor& here, Address server) -> Task<void> {
     Peer peer = co_await Peer::greeted(here, server);
     co_await peer.create("orders");
@@ -131,7 +131,7 @@ TEST_P(ServerStop, AfterAFailedSyncNothingMoreIsAcknowledgedAndTheNodeEndsWithIt
   faults.clear();
 
   story.start();
-  ASSERT_TRUE(story.started());
+  ASSERT_TRUE(story.started()) << story.why();
   ASSERT_TRUE(story.run_script(
       [&](Reactor& here, Address server) { return expect_stored(here, server, load.acknowledged); }));
   story.expect_clean_stop();

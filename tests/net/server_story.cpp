@@ -64,8 +64,13 @@ void ServerStory::expect_clean_stop() {
 
 void ServerStory::run(Script script) {
   start();
-  ASSERT_TRUE(started_) << (result_ && !*result_ ? result_->error().message : "the node did not start");
+  ASSERT_TRUE(started_) << why();
   if (run_script(std::move(script))) expect_clean_stop();
+}
+
+std::string ServerStory::why() const {
+  if (!result_) return "the node has not ended";
+  return *result_ ? "the node has ended cleanly" : result_->error().message;
 }
 
 bool ServerStory::logged(std::string_view part) const {

@@ -55,6 +55,8 @@ class ServerStory {
   [[nodiscard]] const std::optional<NodeStarted>& started() const { return started_; }
   // The node's result, once it has ended.
   [[nodiscard]] const std::optional<Result<void>>& result() const { return result_; }
+  // Why the node has ended, for messages.
+  [[nodiscard]] std::string why() const;
   // Lines that were logged, in order.
   [[nodiscard]] const std::vector<std::string>& log() const { return log_; }
   [[nodiscard]] bool logged(std::string_view part) const;
