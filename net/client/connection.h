@@ -48,7 +48,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   using Self = std::shared_ptr<ClientConnection>;
   // One connection, after its hello.
   struct Session {
-    Session(Reactor& reactor, Socket connected)
+    Session(Reactor& reactor, const Socket& connected)
         : socket(connected), reader(reactor, connected), changed(reactor) {}
     Socket socket;
     FrameReader reader;
