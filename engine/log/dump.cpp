@@ -112,7 +112,7 @@ struct FieldsOf {
 
 class Dumper {
  public:
-  Dumper(Reactor& reactor, std::string folder, DumpOptions options, DumpSink sink)
+  Dumper(Reactor& reactor, const std::string& folder, DumpOptions options, DumpSink sink)
       : context_{reactor, options_of(folder), DataFolder(folder), {}, {}},
         options_(options),
         sink_(std::move(sink)) {}
@@ -286,7 +286,7 @@ std::string to_line(const DumpItem& item) {
 }
 
 Task<Result<void>> dump_folder(Reactor& reactor, std::string folder, DumpOptions options, DumpSink sink) {
-  Dumper dumper(reactor, std::move(folder), options, std::move(sink));
+  Dumper dumper(reactor, folder, options, std::move(sink));
   co_return co_await dumper.run();
 }
 

@@ -21,6 +21,7 @@
 namespace millrace {
 
 inline constexpr std::uint32_t k_identity_version = 1;
+inline constexpr std::uint32_t k_identity_file_size = 2 * k_block_size;
 inline constexpr std::uint32_t k_identity_files_max = (k_block_size - 96) / 4;
 
 struct Identity {

@@ -1,4 +1,5 @@
-// The journal's bytes (docs/format.md, "Journal"): commits, and the journal records in them. All little endian.
+// The journal's bytes (docs/format.md, "Journal"): commits, and the journal records in them. All little
+// endian.
 //
 // Commit: starts on a 4 KiB block, never crosses the end of its file, ends padded with zeros to a block.
 //
@@ -51,7 +52,8 @@ struct CommitHeader {
 
 // Writes the header over the first k_commit_header_size bytes, with its checksum.
 void encode_commit_header(const CommitHeader& header, std::span<std::byte> into);
-// Nothing if the bytes are no commit header (magic, version or checksum do not hold): journals are searched with it.
+// Nothing if the bytes are no commit header (magic, version or checksum do not hold): journals are searched
+// with it.
 [[nodiscard]] std::optional<CommitHeader> decode_commit_header(std::span<const std::byte> bytes);
 
 enum class JournalRecordType : std::uint16_t {
@@ -69,37 +71,40 @@ struct VoteRecord {  // body: i32 term, u32 voted_for + 1 (0: nobody)
   std::optional<NodeId> voted_for;
   friend bool operator==(const VoteRecord&, const VoteRecord&) = default;
 };
-struct ExtentRecord {  // body: u64 segment, u64 position, u64 length, u64 first_index, u64 last_index, i64 next_offset, u64 chain, u64 chain_before, i64 first_offset
+struct ExtentRecord {
+  // body: u64 segment, u64 position, u64 length, u64 first_index, u64 last_index, i64 next_offset, u64 chain,
+  //       u64 chain_before, i64 first_offset
   Index segment{0};            // the file
   std::uint64_t position = 0;  // block-aligned
   std::uint64_t length = 0;    // with padding, a multiple of a block
   Index first_index{0};
-  Offset first_offset{0};      // next offset before the extent
+  Offset first_offset{0};  // next offset before the extent
   std::uint64_t chain_before = 0;
-  LogEnd end;                  // after its last entry
+  LogEnd end;  // after its last entry
   friend bool operator==(const ExtentRecord&, const ExtentRecord&) = default;
 };
-struct CutRecord {  // body: u64 last_index, i64 next_offset, u64 chain, u64 segment, u64 position
-  LogEnd end;                  // what remains
-  SegmentEnd segment;          // the file that is closed, and where its content ends; segment 0: none is touched
+struct CutRecord {     // body: u64 last_index, i64 next_offset, u64 chain, u64 segment, u64 position
+  LogEnd end;          // what remains
+  SegmentEnd segment;  // the file that is closed, and where its content ends; segment 0: none is touched
   friend bool operator==(const CutRecord&, const CutRecord&) = default;
 };
 struct GroupStateRecord {
-  // body: i32 term, u32 voted_for + 1, u64 start index, i64 start offset, u64 segment, u64 position, u32 open (0, 1),
-  //       u32 zero, u64 last_index, i64 next_offset, u64 chain, u32 configuration length, u32 producer state length,
-  //       then those two byte strings
+  // body: i32 term, u32 voted_for + 1, u64 start index, i64 start offset, u64 segment, u64 position, u32 open
+  // (0, 1),
+  //       u32 zero, u64 last_index, i64 next_offset, u64 chain, u32 configuration length, u32 producer state
+  //       length, then those two byte strings
   Term term{0};
   std::optional<NodeId> voted_for;
   LogStart start;
-  SegmentEnd segment;          // everything up to `end` stands in segments, synced
+  SegmentEnd segment;  // everything up to `end` stands in segments, synced
   LogEnd end;
   friend bool operator==(const GroupStateRecord&, const GroupStateRecord&) = default;
 };
 struct CheckpointEndRecord {  // body: u64 replay_from, u64 first, u32 group_count, u32 clean (0, 1)
-  Sequence replay_from{0};     // older commits are not needed any more
-  Sequence first{0};           // the commit that holds the checkpoint's first group state
+  Sequence replay_from{0};    // older commits are not needed any more
+  Sequence first{0};          // the commit that holds the checkpoint's first group state
   std::uint32_t group_count = 0;
-  bool clean = false;          // the last record of a clean stop: segments may stay open
+  bool clean = false;  // the last record of a clean stop: segments may stay open
   friend bool operator==(const CheckpointEndRecord&, const CheckpointEndRecord&) = default;
 };
 struct GroupRemovedRecord {
@@ -120,11 +125,11 @@ struct JournalRecord {
 // Appends a record; `into` must have journal_record_size bytes. Returns that size.
 std::uint64_t encode_journal_record(const JournalRecord& record, std::span<std::byte> into);
 // The same for an entry whose header and payload do not stand together yet.
-std::uint64_t encode_entry_record(GroupId group, std::span<const std::byte> header, std::span<const std::byte> payload,
-                                  std::span<std::byte> into);
+std::uint64_t encode_entry_record(GroupId group, std::span<const std::byte> header,
+                                  std::span<const std::byte> payload, std::span<std::byte> into);
 
-// Walks the records of a commit's body. Every length is checked; a body that passed its checksum and still does not parse is
-// corruption.
+// Walks the records of a commit's body. Every length is checked; a body that passed its checksum and still
+// does not parse is corruption.
 class JournalRecordReader {
  public:
   explicit JournalRecordReader(std::span<const std::byte> body) : rest_(body) {}

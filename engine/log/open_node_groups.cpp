@@ -126,7 +126,8 @@ Task<Result<SegmentEnd>> write_segment(OpenContext& context, const FoldedGroup& 
 
 Task<Result<void>> remove_folder_with_files(Reactor& reactor, std::string path) {
   CO_TRY(const std::vector<FolderEntry> entries, co_await reactor.list(path));
-  for (const FolderEntry& entry : entries) CO_TRY_VOID(co_await reactor.remove_file(path + "/" + entry.name));
+  for (const FolderEntry& entry : entries)
+    CO_TRY_VOID(co_await reactor.remove_file(fmt::format("{}/{}", path, entry.name)));
   co_return co_await reactor.remove_folder(path);
 }
 
@@ -168,7 +169,7 @@ Task<Result<RecoveredGroup>> settle_group(OpenContext& context, const FoldedGrou
     CO_TRY_VOID(co_await reactor.sync(std::move(file)));
   }
   for (const std::string& name : files.leftovers)
-    CO_TRY_VOID(co_await reactor.remove_file(folder + "/" + name));
+    CO_TRY_VOID(co_await reactor.remove_file(fmt::format("{}/{}", folder, name)));
   for (auto first = files.beyond.rbegin(); first != files.beyond.rend(); ++first) {
     CO_TRY_VOID(co_await reactor.remove_file(context.folder.segment(group.id, *first)));
   }

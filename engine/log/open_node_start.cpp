@@ -192,8 +192,8 @@ Task<Result<void>> write_slot(Reactor& reactor, File file, const Identity& ident
 
 // The slot that may be written: the one that does not hold the identity in force, or either of two that do.
 Task<Result<std::uint64_t>> free_slot(OpenContext& context, File file) {
-  CO_TRY(Buffer buffer, context.reactor.buffers().acquire(2 * k_block_size));
-  CO_TRY_VOID(co_await context.reactor.read(file, Slice{buffer, 0, 2 * k_block_size}, 0));
+  CO_TRY(Buffer buffer, context.reactor.buffers().acquire(k_identity_file_size));
+  CO_TRY_VOID(co_await context.reactor.read(file, Slice{buffer, 0, k_identity_file_size}, 0));
   const auto first = decode_identity(std::span<const std::byte>(buffer.bytes()).first(k_block_size));
   co_return first && *first == context.identity ? 1U : 0U;
 }

@@ -9,9 +9,9 @@ namespace millrace {
 
 // The end of a stretch of log: what the next entry must continue. All zero before the first entry.
 struct LogEnd {
-  Index last_index{0};        // of the last entry
-  Offset next_offset{0};      // that the next record will get
-  std::uint64_t chain = 0;    // header checksum of the last entry: the next one's prev_checksum
+  Index last_index{0};      // of the last entry
+  Offset next_offset{0};    // that the next record will get
+  std::uint64_t chain = 0;  // header checksum of the last entry: the next one's prev_checksum
   friend auto operator<=>(const LogEnd&, const LogEnd&) = default;
 };
 

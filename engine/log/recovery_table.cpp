@@ -9,19 +9,19 @@ namespace millrace {
 namespace {
 
 using enum RecoveryVerdict;
-constexpr std::nullopt_t any = std::nullopt;
+constexpr std::nullopt_t k_any = std::nullopt;
 
 constexpr std::array k_rows = {
     // Its writer saw it complete, extents too, and may have acknowledged it.
-    RecoveryRow{"complete", CommitBytes::whole, any, CalledComplete::yes, any, keep},
-    RecoveryRow{"acknowledged and gone", CommitBytes::missing, any, CalledComplete::yes, any, corruption},
+    RecoveryRow{"complete", CommitBytes::whole, k_any, CalledComplete::yes, k_any, keep},
+    RecoveryRow{"acknowledged and gone", CommitBytes::missing, k_any, CalledComplete::yes, k_any, corruption},
     // Complete as far as anybody can see: it may have been acknowledged in the last moment, so it counts.
-    RecoveryRow{"last and whole", CommitBytes::whole, CommitExtents::whole, CalledComplete::no, any, keep},
+    RecoveryRow{"last and whole", CommitBytes::whole, CommitExtents::whole, CalledComplete::no, k_any, keep},
     // Never complete, so neither it nor anything behind it was acknowledged.
-    RecoveryRow{"torn extent", CommitBytes::whole, CommitExtents::torn, CalledComplete::no, any, cut},
-    RecoveryRow{"torn before later ones", CommitBytes::missing, any, CalledComplete::no, LaterCommits::some,
+    RecoveryRow{"torn extent", CommitBytes::whole, CommitExtents::torn, CalledComplete::no, k_any, cut},
+    RecoveryRow{"torn before later ones", CommitBytes::missing, k_any, CalledComplete::no, LaterCommits::some,
                 cut},
-    RecoveryRow{"end", CommitBytes::missing, any, CalledComplete::no, LaterCommits::none, end},
+    RecoveryRow{"end", CommitBytes::missing, k_any, CalledComplete::no, LaterCommits::none, end},
 };
 
 }  // namespace

@@ -18,7 +18,8 @@ constexpr std::uint32_t k_sealed_size = 8;
 
 // Every body is a multiple of 8 bytes, so the blocks need no padding between them.
 std::uint64_t blocks_length(const SegmentFooter& footer) {
-  return 3 * k_block_header_size + footer.index.size() * k_sparse_item_size + k_end_size + k_sealed_size;
+  return std::uint64_t{3} * k_block_header_size + footer.index.size() * k_sparse_item_size + k_end_size +
+         k_sealed_size;
 }
 
 std::uint64_t footer_size_of(std::uint64_t blocks) {

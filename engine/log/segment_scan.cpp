@@ -171,7 +171,7 @@ Task<Result<SegmentHeader>> read_segment_header(Reactor& reactor, File file) {
 Task<Result<std::optional<SegmentFooter>>> read_footer(Reactor& reactor, File file) {
   constexpr std::optional<SegmentFooter> k_nothing;
   CO_TRY(const std::uint64_t size, co_await reactor.size(file));
-  if (size < 2 * k_block_size || size % k_block_size != 0) co_return k_nothing;
+  if (size < std::uint64_t{2} * k_block_size || size % k_block_size != 0) co_return k_nothing;
   CO_TRY(Buffer buffer, reactor.buffers().acquire(k_block_size));
   CO_TRY(std::uint64_t count,
          co_await reactor.read(file, Slice{buffer, 0, k_block_size}, size - k_block_size));

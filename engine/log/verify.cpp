@@ -16,7 +16,7 @@ bool is_about_bytes(const Error& error) {
 
 class Verifier {
  public:
-  Verifier(Reactor& reactor, std::string folder)
+  Verifier(Reactor& reactor, const std::string& folder)
       : context_{reactor, options_of(folder), DataFolder(folder), {}, {}} {}
   Task<Result<VerifyReport>> run();
 
@@ -230,7 +230,7 @@ Task<Result<VerifyReport>> Verifier::run() {
 }  // namespace
 
 Task<Result<VerifyReport>> verify_folder(Reactor& reactor, std::string folder) {
-  Verifier verifier(reactor, std::move(folder));
+  Verifier verifier(reactor, folder);
   co_return co_await verifier.run();
 }
 

@@ -1,5 +1,7 @@
 #include "tests/log/recovery_story.h"
 
+#include <cerrno>
+
 #include "engine/base/checksum.h"
 #include "engine/base/trim_payload.h"
 #include "engine/log/format_bytes.h"
@@ -183,18 +185,23 @@ void RecoveryStory::begin() {
   }
 }
 
+void RecoveryStory::make_folder(const std::string& path) {
+  const auto made = disk().create_folder(path);
+  ASSERT_TRUE(made || made.error() == EEXIST) << path;
+}
+
 void RecoveryStory::write() {
-  std::string slots(2 * k_block_size, '\0');
+  std::string slots(k_identity_file_size, '\0');
   encode_identity(identity, bytes_of(slots));
   encode_identity(identity, bytes_of(slots).subspan(k_block_size));
   disk().write_file(folder.identity(), slots);
   disk().write_file(folder.lock(), "");
-  (void)disk().create_folder(folder.groups_folder());
+  make_folder(folder.groups_folder());
   for (const auto& journal : journals_) {
     for (const auto& [id, bytes] : journal->files) disk().write_file(folder.journal_file(id), bytes);
   }
   for (const auto& [id, log] : groups_) {
-    (void)disk().create_folder(folder.group_folder(log->id));
+    make_folder(folder.group_folder(log->id));
     for (const auto& [first, bytes] : log->segments) disk().write_file(folder.segment(log->id, first), bytes);
   }
   ASSERT_TRUE(disk().sync_folder(folder.groups_folder(), disk().mark()));

@@ -140,6 +140,7 @@ class RecoveryStory {
   DataFolder folder{k_folder};
 
  private:
+  void make_folder(const std::string& path);
   SimWorld world_;
   SimNode& node_;
   std::vector<std::unique_ptr<TestJournal>> journals_;

@@ -23,7 +23,8 @@ TEST(Recovery, EntriesOfTheJournalAloneGetASegment) {
   const Opened opened = story.expect_open();
   EXPECT_THAT(opened.payloads.at(GroupId{7}), ElementsAre("a", "b", "c"));
   EXPECT_EQ(opened.groups.at(GroupId{7}).end, log.end);
-  EXPECT_EQ(opened.groups.at(GroupId{7}).segment, (SegmentEnd{Index{1}, 2 * k_block_size, false}));
+  EXPECT_EQ(opened.groups.at(GroupId{7}).segment,
+            (SegmentEnd{Index{1}, std::uint64_t{2} * k_block_size, false}));
   EXPECT_THAT(opened.notes, IsEmpty());
   EXPECT_FALSE(opened.clean);
 }
@@ -172,7 +173,8 @@ TEST(Recovery, AfterACleanStopSegmentsStayOpenAndNothingInThemChanges) {
   story.write();
   const Opened opened = story.expect_open();
   EXPECT_TRUE(opened.clean);
-  EXPECT_EQ(opened.groups.at(GroupId{7}).segment, (SegmentEnd{Index{1}, 2 * k_block_size, true}));
+  EXPECT_EQ(opened.groups.at(GroupId{7}).segment,
+            (SegmentEnd{Index{1}, std::uint64_t{2} * k_block_size, true}));
   EXPECT_EQ(story.disk().read_file(story.folder.segment(GroupId{7}, Index{1})), log.segments.at(Index{1}));
 }
 

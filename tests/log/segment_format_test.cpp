@@ -114,7 +114,7 @@ TEST(SegmentFormat, AGoldenFooterIsRead) {
 
 TEST(SegmentFormat, AFooterOfManyBlocksIsRead) {
   SegmentFooter footer = some_footer();
-  footer.end_position = 1'000 * k_block_size;
+  footer.end_position = std::uint64_t{1'000} * k_block_size;
   footer.index.clear();
   for (std::uint64_t i = 1; i < 1'000; ++i) {
     footer.index.push_back({Index{i}, Offset{static_cast<std::int64_t>(i)}, i * k_block_size, 5});

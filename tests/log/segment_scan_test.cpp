@@ -148,9 +148,9 @@ TEST_F(SegmentScan, DamageIsNamedWithFileAndPosition) {
   bytes()[k_block_size + k_entry_header_size] ^= 1;
   expect_damage("segment at 4096: the payload of entry 1");
   bytes() = whole;
-  std::fill_n(bytes().begin() + 3 * k_block_size, k_block_size, '\0');
+  std::fill_n(bytes().begin() + std::ptrdiff_t{3} * k_block_size, k_block_size, '\0');
   expect_damage("segment at 12288: its entries end with index 2, but it held entries up to index 3");
-  bytes() = whole.substr(0, 2 * k_block_size);
+  bytes() = whole.substr(0, std::size_t{2} * k_block_size);
   expect_damage("the file ends inside entry 2");
   bytes() = whole;
   bytes()[100] ^= 1;
