@@ -229,7 +229,10 @@ class Dumper {
           {"created_at", header->created_at.milliseconds}});
     CO_TRY(const auto footer, co_await read_footer(context_.reactor, file));
     ScanRange range = range_of(*header);
-    if (footer) range.end_position = footer->end_position;
+    if (footer) {
+      range.last = footer->end.last_index;
+      range.end_position = footer->end_position;
+    }
     CO_TRY_VOID(co_await dump_entries(path, file, header->group, range));
     if (footer) dump_footer(path, *footer);
     co_return Result<void>{};
