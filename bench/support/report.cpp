@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <iterator>
 #include <sys/utsname.h>
@@ -25,7 +26,9 @@ double median(std::vector<double> values) {
 }  // namespace
 
 Report::Report(std::string program, std::string folder)
-    : program_(std::move(program)), folder_(std::move(folder)) {}
+    : program_(std::move(program)), folder_(std::move(folder)) {
+  if (::getloadavg(&load_, 1) != 1) load_ = 0;
+}
 
 void Report::begin_round() {
   rounds_.emplace_back();
@@ -107,8 +110,9 @@ std::string Report::steal_line() const {
 }
 
 std::string Report::text() const {
-  std::string out = fmt::format("{}: {} rounds in {}, kernel {}, {} processors\n\n", program_, rounds_.size(),
-                                folder_, kernel(), std::thread::hardware_concurrency());
+  std::string out =
+      fmt::format("{}: {} rounds in {}, kernel {}, {} processors, load {:.1f} before\n\n", program_,
+                  rounds_.size(), folder_, kernel(), std::thread::hardware_concurrency(), load_);
   out += tools::table_of(rows());
   out += "\n" + steal_line();
   for (const std::string& remark : remarks_) out += remark + "\n";
@@ -138,6 +142,7 @@ tools::Json Report::json() const {
   return {{"program", program_},
           {"kernel", kernel()},
           {"processors", std::thread::hardware_concurrency()},
+          {"load_before", load_},
           {"folder", folder_},
           {"figures", rows()},
           {"targets", std::move(targets)},

@@ -69,6 +69,7 @@ class Report {
   [[nodiscard]] std::string steal_line() const;
 
   std::string program_, folder_;
+  double load_ = 0;  // of the last minute, before: what this machine's other processes do disturbs, too
   std::vector<Figure> figures_;
   std::vector<Measured> rounds_;
   std::vector<Target> targets_;
