@@ -59,7 +59,12 @@ struct OutstandingExtent {
 
 struct Group {
   Group(Reactor& reactor, GroupId group)
-      : id(group), moved(reactor), admission(reactor), durable_changed(reactor), readable(reactor) {}
+      : id(group),
+        moved(reactor),
+        tending(reactor),
+        admission(reactor),
+        durable_changed(reactor),
+        readable(reactor) {}
 
   GroupId id;
   LogSettings settings;
@@ -95,6 +100,7 @@ struct Group {
   bool touched = false;  // in the committer's list
   bool move_queued = false;
 
+  Mutex tending;                      // retention looks after its files, or they are removed
   Mutex admission;                    // appends enter one by one, in order
   std::deque<Index> durable_waiting;  // what the waiters in durable_changed wait for, in the same order
   WaitQueue durable_changed;

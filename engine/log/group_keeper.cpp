@@ -86,6 +86,15 @@ Task<Result<void>> GroupKeeper::remove_files(GroupId id) {
 Task<Result<void>> GroupKeeper::remove(GroupId id) {
   CO_TRY(GroupRef group, context_.find(id));
   group->removing = true;
+  // Retention may be making or removing a segment of it.
+  co_await group->tending.lock();
+  auto removed = co_await remove_tended(group);
+  group->tending.unlock();
+  co_return removed;
+}
+
+Task<Result<void>> GroupKeeper::remove_tended(GroupRef group) {
+  const GroupId id = group->id;
   co_await group->admission.lock();
   auto settled = co_await settle(group);
   if (settled) {

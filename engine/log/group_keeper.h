@@ -27,6 +27,7 @@ class GroupKeeper {
   Task<Result<void>> settle(GroupRef group);
   Task<Result<CutRecord>> find_cut(GroupRef group, Index last);
   Task<Result<void>> make_folder(GroupId id);
+  Task<Result<void>> remove_tended(GroupRef group);
   Task<Result<void>> remove_files(GroupId id);
   LogContext& context_;
   Committer& committer_;

@@ -37,7 +37,13 @@ Task<void> Retention::round() {
 }
 
 Task<Result<void>> Retention::look_after(GroupRef group) {
-  if (group->removing) co_return Result<void>{};
+  co_await group->tending.lock();
+  auto done = group->removing ? Result<void>{} : co_await tend(group);
+  group->tending.unlock();
+  co_return done;
+}
+
+Task<Result<void>> Retention::tend(GroupRef group) {
   CO_TRY_VOID(co_await roll_aged(group));
   CO_TRY_VOID(co_await seal_rolled(group));
   CO_TRY_VOID(co_await apply_limits(group));

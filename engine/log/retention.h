@@ -29,8 +29,10 @@ class Retention {
 
  private:
   Task<void> run();
-  // One look at one group: seals, ages, trims and removes what is due.
+  // One look at one group, unless it is being removed.
   Task<Result<void>> look_after(GroupRef group);
+  // Seals, ages, trims and removes what is due.
+  Task<Result<void>> tend(GroupRef group);
   // Every group once.
   Task<void> round();
   Task<Result<void>> seal_rolled(GroupRef group);

@@ -195,6 +195,25 @@ TEST(ShardLog, ADeletedGroupIsGoneForGood) {
             true);
 }
 
+TEST(ShardLog, AGroupIsDeletedWhileRetentionRemovesItsSegments) {
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    LogStory story(seed);
+    story.settings.segment_size = k_segment_size_min;
+    expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+      expect_ok(co_await story.create(logs, k_group));
+      for (int i = 0; i < 20; ++i) expect_ok(co_await story.append(logs, k_group, 60'000));
+      expect_ok(co_await story.trim(logs, k_group, logs.of(k_group).view(k_group)->end.next_offset));
+      // Until the first segment goes.
+      const std::uint64_t before = logs.of(k_group).counters().segments_removed;
+      while (logs.of(k_group).counters().segments_removed == before) {
+        co_await logs.reactor.sleep(std::chrono::microseconds(10));
+      }
+      expect_ok(co_await story.remove(logs, k_group));
+    }));
+    ASSERT_FALSE(HasFailure()) << "seed " << seed;
+  }
+}
+
 TEST(ShardLog, AFullDiskRefusesAppendsAndGoesOnWhenThereIsRoom) {
   LogStory story(61);
   expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
