@@ -219,6 +219,7 @@ class FirstShard {
 
 Node::Node(NodeSetup setup, std::uint32_t shards) : state_(std::make_unique<State>()) {
   state_->setup = std::move(setup);
+  state_->setup.log.ballast_size = state_->setup.storage.ballast_size;
   state_->places.resize(shards);
   state_->shards.resize(shards);
   state_->contexts.resize(shards);

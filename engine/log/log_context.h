@@ -28,8 +28,9 @@ struct LogContext {
   LogLatencies latencies;
   std::unordered_map<GroupId, GroupRef> groups;
 
-  bool stopping = false;         // appends are refused
-  std::optional<Error> failure;  // nothing is known of the disk any more: nothing is acknowledged
+  bool stopping = false;          // appends are refused
+  bool ballast_given_up = false;  // to be made again when the disk has space
+  std::optional<Error> failure;   // nothing is known of the disk any more: nothing is acknowledged
   WaitQueue failed;
   std::uint64_t unplaced_bytes = 0;         // of all groups: pinned in memory until they have a place
   WaitQueue space;                          // unplaced_bytes has fallen

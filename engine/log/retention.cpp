@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/base/trim_payload.h"
+#include "engine/log/ballast.h"
 #include "engine/log/placement.h"
 #include "engine/reactor/wait_until.h"
 
@@ -22,7 +23,17 @@ Task<void> Retention::run() {
   }
 }
 
+// Only when the disk has room for more than that: else the ballast would take what appends are waiting for.
+Task<void> Retention::restore_ballast() {
+  const std::uint64_t size = context_.options.ballast_size;
+  const auto free = co_await context_.reactor.free_space(context_.folder.root());
+  if (!free || *free < 4 * size) co_return;
+  const auto kept = co_await keep_ballast(context_.reactor, context_.folder, size);
+  context_.ballast_given_up = !(kept && *kept);
+}
+
 Task<void> Retention::round() {
+  if (context_.ballast_given_up) co_await restore_ballast();
   std::vector<GroupRef> groups;
   for (const auto& [id, group] : context_.groups) groups.push_back(group);
   for (const GroupRef& group : groups) {

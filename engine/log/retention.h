@@ -35,6 +35,7 @@ class Retention {
   Task<Result<void>> tend(GroupRef group);
   // Every group once.
   Task<void> round();
+  Task<void> restore_ballast();
   Task<Result<void>> seal_rolled(GroupRef group);
   Task<Result<void>> roll_aged(GroupRef group);
   Task<Result<void>> apply_limits(GroupRef group);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/log/ballast.h"
 #include "engine/log/placement.h"
 
 namespace millrace {
@@ -17,16 +18,12 @@ std::uint64_t to_block(std::uint64_t size) {
   return (size + k_block_size - 1) / k_block_size * k_block_size;
 }
 
-// The ballast is given up first: the log's own few bytes then find room.
 Task<Result<void>> allocate(LogContext& context, File file, std::uint64_t position, std::uint64_t length,
                             SpaceFor who) {
-  auto allocated = co_await context.reactor.allocate(file, position, length);
-  if (allocated || allocated.error().code != ErrorCode::disk_full || who == SpaceFor::clients)
-    co_return allocated;
-  auto removed = co_await context.reactor.remove_file(context.folder.ballast());
-  if (!removed) co_return allocated;
-  context.reactor.log(LogLevel::warning, "disk full: gave up the ballast file " + context.folder.ballast());
-  co_return co_await context.reactor.allocate(file, position, length);
+  if (who == SpaceFor::clients)
+    co_return co_await context.reactor.allocate(std::move(file), position, length);
+  co_return co_await allocate_with_ballast(context.reactor, context.folder, std::move(file), position, length,
+                                           context.ballast_given_up);
 }
 
 Task<Result<File>> write_new(LogContext& context, const Group& group, const SegmentHeader& header,

@@ -32,7 +32,7 @@ LogStory::LogStory(std::uint64_t seed, SimOptions options)
     : world_(seed, std::move(options)), node_(world_.add_node("node")) {
   node_options.folder = "data";
   node_options.journal_file_size = 1_MiB;
-  node_options.ballast_size = 64_KiB;
+  node_options.ballast_size = log_options.ballast_size = 512_KiB;
   log_options.cache_bytes = 512_KiB;
   log_options.unplaced_bytes_max = 4_MiB;
   log_options.retention_interval = std::chrono::milliseconds(5);

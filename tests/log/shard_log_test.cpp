@@ -220,16 +220,21 @@ TEST(ShardLog, AFullDiskRefusesAppendsAndGoesOnWhenThereIsRoom) {
     expect_ok(co_await story.create(logs, k_group));
     expect_ok(co_await story.append(logs, k_group, 1000));
     story.disk().set_capacity(story.disk().used() + 600'000);
-    ErrorCode refused{};
-    for (int i = 0; i < 100 && refused == ErrorCode{}; ++i) {
-      auto done = co_await story.append(logs, k_group, 50'000);
-      if (!done) refused = done.error().code;
+    for (const std::uint32_t size : {50'000U, 1'000U}) {
+      ErrorCode refused{};
+      for (int i = 0; i < 200 && refused == ErrorCode{}; ++i) {
+        auto done = co_await story.append(logs, k_group, size);
+        if (!done) refused = done.error().code;
+      }
+      EXPECT_EQ(refused, ErrorCode::disk_full);
     }
-    EXPECT_EQ(refused, ErrorCode::disk_full);
     co_await story.expect_groups(logs);
-    // The log's own entries still find room, and readers are served.
+    // Readers are served, and the log's own entries find room: where the ballast was.
     expect_ok(co_await story.trim(logs, k_group, Offset{1}));
+    EXPECT_FALSE(story.disk().read_file("data/ballast").has_value());
     story.disk().set_capacity(16_GiB);
+    co_await logs.reactor.sleep(std::chrono::milliseconds(50));
+    EXPECT_TRUE(story.disk().read_file("data/ballast").has_value());
     for (int i = 0; i < 10; ++i) expect_ok(co_await story.append(logs, k_group, 50'000));
     co_await story.expect_groups(logs);
   }));
