@@ -1,6 +1,7 @@
 // Tables of frames: reading what a peer sent, which nobody trusts before it was verified, and building ours.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -86,7 +87,7 @@ inline std::uint32_t encode_frame(std::uint8_t type, std::uint64_t correlation,
                    .table_length = table_length,
                    .payload_length = payload_length},
                   table, into);
-  std::memcpy(into.data() + k_preamble_size, table.data(), table.size());
+  std::ranges::copy(table, into.begin() + k_preamble_size);
   return k_preamble_size + table_length;
 }
 
