@@ -67,7 +67,8 @@ inline constexpr std::uint32_t k_frame_size_max = 9u << 20;  // preamble, table 
 // The FlatBuffers table of a frame: the description of a topic of k_partitions_max partitions takes 78 KiB.
 inline constexpr std::uint32_t k_table_size_max = 256u << 10;
 inline constexpr std::uint32_t k_requests_in_flight_max = 1024;  // a connection
-// A list of topics comes in pages: so many topics, which is what 4,096 tables allow (wire/table.h), or so many bytes.
+// A list of topics comes in pages: so many topics, which is what 4,096 tables allow (wire/table.h), or so
+// many bytes.
 inline constexpr std::uint32_t k_topics_page = 2000;
 inline constexpr std::uint32_t k_topics_page_size = k_table_size_max - (8u << 10);
 
@@ -80,32 +81,35 @@ inline constexpr std::uint32_t k_refusals_max = 16;
 inline constexpr std::uint32_t k_hello_size_max = 4u << 10;
 inline constexpr std::uint32_t k_hello_deadline_ms = 5'000;
 inline constexpr std::uint32_t k_idle_timeout_ms = 600'000;  // Kafka's
-// A frame that has begun, and bytes that are being sent, move within this time plus what they take at the least
-// rate: 64 KiB/s is slower than any network that a log server is worth using over.
+// A frame that has begun, and bytes that are being sent, move within this time plus what they take at the
+// least rate: 64 KiB/s is slower than any network that a log server is worth using over.
 inline constexpr std::uint32_t k_transfer_deadline_ms = 10'000;
 inline constexpr std::uint32_t k_transfer_rate_min = 64u << 10;
 // How often connections are looked at for the bounds above.
 inline constexpr std::uint32_t k_sweep_interval_ms = 500;
-// Answers of one connection that wait to be sent: two of the largest fetches. Beyond it nothing more is read from it.
+// Answers of one connection that wait to be sent: two of the largest fetches. Beyond it nothing more is read
+// from it.
 inline constexpr std::uint64_t k_send_queue_max = 16_MiB;
-// Answers of all connections that wait to be sent; beyond it the connection that holds most of them back is closed.
+// Answers of all connections that wait to be sent; beyond it the connection that holds most of them back is
+// closed.
 inline constexpr std::uint64_t k_answer_bytes_max = 128_MiB;
-// Receive buffers: the first 4 KiB of a large payload may be copied, and no more arrive with its table; while only
-// small frames come, larger receives save system calls.
+// Receive buffers: the first 4 KiB of a large payload may be copied, and no more arrive with its table; while
+// only small frames come, larger receives save system calls.
 inline constexpr std::uint32_t k_receive_size_min = k_block_size;
 inline constexpr std::uint32_t k_receive_size_max = 64u << 10;
-// Pieces of an answer up to this size are copied together: a copy costs less than its place in the list of slices.
+// Pieces of an answer up to this size are copied together: a copy costs less than its place in the list of
+// slices.
 inline constexpr std::uint32_t k_send_copy_max = 2u << 10;
-// Payloads of requests under way, so that a shard's memory does not follow the number of its clients. Holds three
-// of the largest buffers.
+// Payloads of requests under way, so that a shard's memory does not follow the number of its clients. Holds
+// three of the largest buffers.
 inline constexpr std::uint64_t k_request_bytes_max = 64_MiB;
 // Requests under way, waiting fetches among them, on all connections: 64 Ki of about 1 KiB.
 inline constexpr std::uint32_t k_requests_max = 64u << 10;
 // A fetch that asks for more gets this much: half of what may wait to be sent.
 inline constexpr std::uint32_t k_fetch_size_max = 8u << 20;
 inline constexpr std::uint32_t k_fetch_wait_max_ms = 30'000;
-// How long a waiting fetch does not look whether its connection is still there: what a peer leaves behind that asks
-// and goes away.
+// How long a waiting fetch does not look whether its connection is still there: what a peer leaves behind
+// that asks and goes away.
 inline constexpr std::uint32_t k_fetch_wait_step_ms = 1'000;
 // Of a produce that names no deadline.
 inline constexpr std::uint32_t k_request_deadline_ms = 30'000;
@@ -114,7 +118,8 @@ inline constexpr std::uint32_t k_drain_deadline_ms = 5'000;
 static_assert(k_hello_size_max <= k_receive_size_min);
 static_assert(k_receive_size_min <= k_direct_size_min && k_receive_size_max >= k_direct_size_min);
 static_assert(k_request_bytes_max >= std::uint64_t{4} * k_batch_size_max);
-static_assert(k_fetch_size_max + k_batch_size_max <= k_send_queue_max && k_send_queue_max <= k_answer_bytes_max);
+static_assert(k_fetch_size_max + k_batch_size_max <= k_send_queue_max &&
+              k_send_queue_max <= k_answer_bytes_max);
 static_assert(k_batch_size_max + k_table_size_max < k_frame_size_max);
 static_assert(k_direct_size_min < k_batch_size_target);
 

@@ -44,7 +44,8 @@ TEST(RecordBatchBuilderTest, ManyRecordsPassTheLimitsOfOneAndTwoByteNumbers) {
   RecordBatchBuilder builder(pool, {.size_max = k_batch_size_max, .size_expected = 4096});
   constexpr std::int32_t k_records = 9'000;  // offset deltas take three bytes from 8,192 on
   for (std::int32_t i = 0; i < k_records; ++i) {
-    ASSERT_EQ(builder.append(value_of(test::bytes_of("v"), i * std::int64_t{1'000'000})), BatchAppend::appended);
+    ASSERT_EQ(builder.append(value_of(test::bytes_of("v"), i * std::int64_t{1'000'000})),
+              BatchAppend::appended);
   }
   const Slice batch = builder.finish().value();
   const BatchHeader header = check_batch(batch.bytes()).value();

@@ -12,7 +12,6 @@
 #include "tests/crash/ledger.h"
 #include "tests/crash/load.h"
 #include "tests/crash/serving.h"
-#include "tests/reactor/uring_harness.h"
 
 namespace millrace::test {
 namespace {
@@ -68,13 +67,14 @@ std::string answer_to_bytes(const Address& server, const std::string& bytes) {
 }
 
 TEST(BadPeer, IsToldAndClosedAndNobodyElseNotices) {
-  const TemporaryFolder folder;
-  ServerProcess server({.folder = folder.path() + "/data", .shards = 2, .more = {}});
-  ASSERT_TRUE(server.ready()) << server.errors();
+  const TestFolder folder;
+  ServerProcess server(folder.path("data"), server_flags(2));
+  ASSERT_FALSE(server.address().empty());
+  const Address address = *parse_address(server.address());
   SimRandom random(1);
   Ledger ledger;
   std::vector<BadPeer> peers = bad_peers();
-  with_client(server.address(), [&](Client& client) -> Task<void> {
+  with_client(server, [&](Client& client) -> Task<void> {
     LoadMix mix{.segment_bytes = 256u << 10, .workers = 8, .steps = 50, .producer = {}};
     Load load(client, ledger, random, mix);
     // In the middle of the clients' work.
@@ -83,7 +83,7 @@ TEST(BadPeer, IsToldAndClosedAndNobodyElseNotices) {
       if (++batches % 10 != 0 || peers.empty()) return;
       const BadPeer peer = std::move(peers.back());
       peers.pop_back();
-      const std::string answer = answer_to_bytes(server.address(), peer.bytes);
+      const std::string answer = answer_to_bytes(address, peer.bytes);
       if (peer.name == "an HTTP request") {
         EXPECT_THAT(answer, testing::StartsWith("HTTP/1.1 400"));
       }
@@ -101,7 +101,7 @@ TEST(BadPeer, IsToldAndClosedAndNobodyElseNotices) {
                                                    testing::Field(&CounterValue::value, testing::Ge(1u)))));
     }
   });
-  server.expect_clean_stop();
+  errors_after_clean_stop(server);
 }
 
 }  // namespace

@@ -12,13 +12,15 @@
 #include "engine/log/data_folder.h"
 #include "engine/log/identity.h"
 #include "tests/crash/serving.h"
-#include "tests/reactor/uring_harness.h"
 
 namespace millrace::test {
 namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using tools::test::Finished;
+using tools::test::run;
+using tools::test::serve_arguments;
 
 constexpr int k_exit_failure = 1;  // docs/cli.md
 
@@ -38,28 +40,20 @@ class RefusedFolder : public testing::Test {
  protected:
   // A folder with a record in it.
   void SetUp() override {
-    ServerProcess server(options());
-    ASSERT_TRUE(server.ready()) << server.errors();
-    const std::string line = folder_.path() + "/line";
-    std::ofstream(line) << "a record\n";
-    const ProgramEnd produced =
-        run_program(command_line({"produce", "greetings"}, server.address()), {.file = line});
+    ServerProcess server(data_.root());
+    const Finished produced = run({"produce", "greetings", "--server", server.address()}, "a record\n");
     ASSERT_EQ(produced.status, 0) << produced.errors;
-    server.expect_clean_stop();
-  }
-
-  [[nodiscard]] ServeOptions options(std::vector<std::string> more = {}) const {
-    return {.folder = data_.root(), .shards = 2, .more = std::move(more)};
+    ASSERT_EQ(server.stop(), 0);
   }
 
   // What the server says when it refuses, after it has been seen to leave the identity as it is.
-  [[nodiscard]] std::string refusal(const ServeOptions& options) const {
+  [[nodiscard]] std::string refusal(const Arguments& flags = {}) const {
     const auto before = read_file(data_.identity());
-    ServerProcess server(options);
-    EXPECT_FALSE(server.ready());
-    EXPECT_EQ(server.wait(), k_exit_failure);
+    const Finished refused = run(serve_arguments(data_.root(), flags));
+    EXPECT_EQ(refused.status, k_exit_failure);
+    EXPECT_EQ(refused.output, "");
     EXPECT_EQ(read_file(data_.identity()), before);
-    return server.errors();
+    return refused.errors;
   }
 
   // Changes both slots of the identity, with the checksum that belongs to the change.
@@ -77,24 +71,20 @@ class RefusedFolder : public testing::Test {
 
   // The record is still there, for a server that may have it.
   void expect_record() const {
-    ServerProcess server(options());
-    ASSERT_TRUE(server.ready()) << server.errors();
-    const ProgramEnd consumed =
-        run_program(command_line({"consume", "greetings", "--end"}, server.address()));
-    EXPECT_EQ(consumed.status, 0) << consumed.errors;
-    EXPECT_EQ(consumed.output, "a record\n");
-    server.expect_clean_stop();
+    ServerProcess server(data_.root());
+    const Finished consumed = run({"consume", "greetings", "--end", "--server", server.address()});
+    EXPECT_EQ(consumed.output, "a record\n") << consumed.errors;
+    EXPECT_EQ(server.stop(), 0);
   }
 
-  TemporaryFolder folder_;
-  DataFolder data_{folder_.path() + "/data"};
+  TestFolder folder_;
+  DataFolder data_{folder_.path("data")};
 };
 
 TEST_F(RefusedFolder, OfARunningServer) {
-  ServerProcess first(options());
-  ASSERT_TRUE(first.ready()) << first.errors();
-  EXPECT_THAT(refusal(options()), AllOf(HasSubstr(data_.root()), HasSubstr("another process")));
-  first.expect_clean_stop();
+  ServerProcess first(data_.root());
+  EXPECT_THAT(refusal(), AllOf(HasSubstr(data_.root()), HasSubstr("another process")));
+  EXPECT_EQ(first.stop(), 0);
   expect_record();
 }
 
@@ -102,7 +92,7 @@ TEST_F(RefusedFolder, OfAnotherCluster) {
   const auto identity = choose_identity(read_file(data_.identity()));
   ASSERT_TRUE(identity);
   const std::string other = "01234567-89ab-cdef-0123-456789abcdef";
-  EXPECT_THAT(refusal(options({"--cluster", other})),
+  EXPECT_THAT(refusal({"--cluster", other}),
               AllOf(HasSubstr(other), HasSubstr(to_string(identity->cluster)), HasSubstr(data_.root())));
   expect_record();
 }
@@ -114,7 +104,7 @@ TEST_F(RefusedFolder, WithFilesOfAnotherCluster) {
     identity.cluster.bytes[0] ^= std::byte{1};
     encode_identity(identity, slot);
   });
-  EXPECT_THAT(refusal(options()), AllOf(HasSubstr(data_.root()), HasSubstr("another cluster")));
+  EXPECT_THAT(refusal(), AllOf(HasSubstr(data_.root()), HasSubstr("another cluster")));
   write_file(data_.identity(), before);
   expect_record();
 }
@@ -122,8 +112,7 @@ TEST_F(RefusedFolder, WithFilesOfAnotherCluster) {
 TEST_F(RefusedFolder, OfAnotherVersion) {
   const auto before = read_file(data_.identity());
   change_identity([](std::span<std::byte> slot) { store_le<std::uint32_t>(slot.data() + 16, 7); });
-  EXPECT_THAT(refusal(options()),
-              AllOf(HasSubstr(data_.identity()), HasSubstr("version 7"), HasSubstr("reads 1")));
+  EXPECT_THAT(refusal(), AllOf(HasSubstr(data_.identity()), HasSubstr("version 7"), HasSubstr("reads 1")));
   write_file(data_.identity(), before);
   expect_record();
 }
@@ -131,19 +120,18 @@ TEST_F(RefusedFolder, OfAnotherVersion) {
 TEST_F(RefusedFolder, ThatIsNotOurs) {
   const auto before = read_file(data_.identity());
   write_file(data_.identity(), std::vector<std::byte>(2 * k_block_size, std::byte{'x'}));
-  EXPECT_THAT(refusal(options()), HasSubstr(data_.identity()));
+  EXPECT_THAT(refusal(), HasSubstr(data_.identity()));
   write_file(data_.identity(), before);
   expect_record();
 }
 
 TEST_F(RefusedFolder, OfSomebodyElsesFiles) {
-  const std::string folder = folder_.path() + "/photos";
-  std::filesystem::create_directory(folder);
+  const std::string folder = folder_.path("photos");
+  std::filesystem::create_directories(folder);
   write_file(folder + "/cat.jpg", std::vector<std::byte>(10));
-  ServerProcess server({.folder = folder, .shards = 1, .more = {}});
-  EXPECT_FALSE(server.ready());
-  EXPECT_EQ(server.wait(), k_exit_failure);
-  EXPECT_THAT(server.errors(), HasSubstr(folder));
+  const Finished refused = run(serve_arguments(folder));
+  EXPECT_EQ(refused.status, k_exit_failure);
+  EXPECT_THAT(refused.errors, HasSubstr(folder));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1)
       << "the server has left something";
 }

@@ -1,6 +1,7 @@
 #include "tests/crash/kill_story.h"
 
 #include <csignal>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 
@@ -14,10 +15,8 @@ Task<void> check(Client& client, Ledger& ledger, CheckDepth depth) {
 
 }  // namespace
 
-ServeOptions KillStory::some_server() {
-  return {.folder = folder_.path() + "/data",
-          .shards = static_cast<std::uint32_t>(random_.between(1, 3)),
-          .more = {}};
+Arguments KillStory::some_flags() {
+  return server_flags(static_cast<std::uint32_t>(random_.between(1, 3)));
 }
 
 LoadMix KillStory::some_load() {
@@ -43,47 +42,46 @@ void KillStory::take_some_turns() {
 }
 
 void KillStory::kill_under_load() {
-  ServerProcess server(some_server());
-  ASSERT_TRUE(server.ready()) << server.errors();
+  ServerProcess server(data(), some_flags());
+  ASSERT_FALSE(server.address().empty());
   const LoadMix mix = some_load();
   std::uint64_t batches = random_.between(1, 150);
-  with_client(server.address(), [&](Client& client) -> Task<void> {
+  with_client(server, [&](Client& client) -> Task<void> {
     co_await check(client, ledger_, CheckDepth::what_is_new);
     if (testing::Test::HasFailure()) co_return;
     Load load(client, ledger_, random_, mix);
     load.on_acknowledged = [&] {
-      if (--batches == 0) server.kill();
+      if (--batches == 0) server.process().signal(SIGKILL);
     };
     co_await load.run();
   });
-  ASSERT_EQ(server.wait(), -SIGKILL) << server.errors();
+  ASSERT_FALSE(testing::Test::HasFailure());
+  ASSERT_EQ(server.process().wait(), k_killed) << server.process().errors();
 }
 
 void KillStory::kill_while_starting() {
-  ServerProcess server(some_server());
+  Process server(tools::test::serve_arguments(data(), some_flags()));
   take_some_turns();
-  server.kill();
-  ASSERT_EQ(server.wait(), -SIGKILL) << server.errors();
+  server.signal(SIGKILL);
+  ASSERT_EQ(server.wait(), k_killed) << server.errors();
 }
 
 void KillStory::kill_while_stopping() {
-  ServerProcess server(some_server());
-  ASSERT_TRUE(server.ready()) << server.errors();
-  server.terminate();
+  ServerProcess server(data(), some_flags());
+  ASSERT_FALSE(server.address().empty());
+  server.process().signal(SIGTERM);
   take_some_turns();
-  server.kill();
-  const int status = server.wait();
-  ASSERT_TRUE(status == -SIGKILL || status == 0) << status << "\n" << server.errors();
+  server.process().signal(SIGKILL);
+  const int status = server.process().wait();
+  ASSERT_TRUE(status == k_killed || status == 0) << status << "\n" << server.process().errors();
 }
 
 void KillStory::expect_everything() {
   for (const char* found : {"was left by a crash", "was left by a clean stop"}) {
-    ServerProcess server(some_server());
-    ASSERT_TRUE(server.ready()) << server.errors();
-    EXPECT_TRUE(server.errors().contains(found)) << server.errors();
-    with_client(server.address(),
-                [&](Client& client) { return check(client, ledger_, CheckDepth::everything); });
-    server.expect_clean_stop();
+    ServerProcess server(data(), some_flags());
+    ASSERT_FALSE(server.address().empty());
+    with_client(server, [&](Client& client) { return check(client, ledger_, CheckDepth::everything); });
+    EXPECT_THAT(errors_after_clean_stop(server), testing::HasSubstr(found));
   }
 }
 

@@ -8,7 +8,6 @@
 #include "tests/crash/ledger.h"
 #include "tests/crash/load.h"
 #include "tests/crash/serving.h"
-#include "tests/reactor/uring_harness.h"
 
 namespace millrace::test {
 
@@ -29,11 +28,12 @@ class KillStory {
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
 
  private:
-  [[nodiscard]] ServeOptions some_server();
+  [[nodiscard]] std::string data() const { return folder_.path("data"); }
+  [[nodiscard]] Arguments some_flags();
   [[nodiscard]] LoadMix some_load();
   void take_some_turns();
 
-  TemporaryFolder folder_;
+  TestFolder folder_;
   SimRandom random_;
   Ledger ledger_;
 };

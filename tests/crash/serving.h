@@ -1,49 +1,35 @@
-// The real `millrace` for tests: its server on a folder, its commands, and the client library against it.
+// The real server on a folder, for a test's clients.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <vector>
 
-#include "engine/reactor/address.h"
 #include "engine/reactor/task.h"
 #include "net/client/client.h"
-#include "tests/crash/program.h"
+#include "tests/tools/process.h"
 
 namespace millrace::test {
 
-struct ServeOptions {
-  std::string folder;
-  std::uint32_t shards = 1;
-  std::vector<std::string> more;  // flags
-};
+using tools::test::Arguments;
+using tools::test::Process;
+using tools::test::ServerProcess;
+using tools::test::TestFolder;
 
-// `millrace serve` with a journal that a test wraps soon, on a free port, with its log.
-class ServerProcess : public Program {
- public:
-  explicit ServerProcess(const ServeOptions& options);
+// What Process::wait() gives for a process that was killed.
+inline constexpr int k_killed = 128 + SIGKILL;
 
-  // True when clients can connect; false when the server has ended without.
-  [[nodiscard]] bool ready();
-  // From then on.
-  [[nodiscard]] const Address& address() const { return address_; }
-  // SIGTERM, and expects the clean end that follows.
-  void expect_clean_stop();
+// Flags of a server that wraps its journal soon and says on standard error how it found its folder.
+[[nodiscard]] Arguments server_flags(std::uint32_t shards, const Arguments& more = {});
 
- private:
-  Address address_;
-};
+// SIGTERM, the clean end that is expected to follow, and everything that the server has said on standard
+// error.
+std::string errors_after_clean_stop(ServerProcess& server);
 
-// `millrace COMMAND...` with this server.
-[[nodiscard]] std::vector<std::string> command_line(std::vector<std::string> arguments,
-                                                    const Address& server);
-
-// A client that gives up at the first failed attempt to connect and waits for answers as long as it takes:
-// what a server took and did not answer could otherwise still happen when the test no longer expects it.
-[[nodiscard]] ClientOptions client_options(Address server);
-
-// Runs `script` with a client on a reactor of this thread.
-void with_client(const Address& server, const std::function<Task<void>(Client&)>& script);
+// Runs `script` on a reactor of this thread, with a client that gives up at the first failed attempt to
+// connect and waits for answers as long as it takes: what a server took and did not answer could otherwise
+// still happen when the test no longer expects it.
+void with_client(const ServerProcess& server, const std::function<Task<void>(Client&)>& script);
 
 }  // namespace millrace::test

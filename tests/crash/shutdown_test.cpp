@@ -5,7 +5,6 @@
 #include "tests/crash/ledger.h"
 #include "tests/crash/load.h"
 #include "tests/crash/serving.h"
-#include "tests/reactor/uring_harness.h"
 
 namespace millrace::test {
 namespace {
@@ -31,13 +30,11 @@ LoadMix heavy_load() {
 // A folder that servers start on, and what is known to be in it.
 class Stop : public testing::Test {
  protected:
-  [[nodiscard]] ServeOptions server(std::uint32_t shards) const {
-    return {.folder = folder_.path() + "/data", .shards = shards, .more = {}};
-  }
+  [[nodiscard]] std::string data() const { return folder_.path("data"); }
 
   // Lets clients work until the server goes; calls `act` when this many batches have been acknowledged.
   void work(const ServerProcess& server, std::uint64_t batches, const std::function<void()>& act) {
-    with_client(server.address(), [&](Client& client) -> Task<void> {
+    with_client(server, [&](Client& client) -> Task<void> {
       Load load(client, ledger_, random_, heavy_load());
       load.on_acknowledged = [&] {
         if (--batches == 0) act();
@@ -47,49 +44,43 @@ class Stop : public testing::Test {
   }
 
   void expect_everything(const ServerProcess& server) {
-    with_client(server.address(), [&](Client& client) -> Task<void> {
+    with_client(server, [&](Client& client) -> Task<void> {
       const auto checked = co_await ledger_.check(client, CheckDepth::everything);
       EXPECT_TRUE(checked) << checked.error().message;
     });
   }
 
-  TemporaryFolder folder_;
+  TestFolder folder_;
   SimRandom random_{1};
   Ledger ledger_;
 };
 
 TEST_F(Stop, UnderLoadAcknowledgesWhatWasTakenRefusesTheRestAndLeavesNothingToCut) {
-  for (std::uint32_t shards = 1; shards <= 3; ++shards) {
-    ServerProcess server(this->server(shards));
-    ASSERT_TRUE(server.ready()) << server.errors();
-    if (shards > 1) {
-      EXPECT_THAT(server.errors(), HasSubstr("was left by a clean stop"));
-      EXPECT_THAT(server.errors(), Not(HasSubstr("cut")));
-      expect_everything(server);
-    }
+  for (std::uint32_t start = 0; start < 4; ++start) {
+    ServerProcess server(data(), server_flags(1 + start % 3));
+    ASSERT_FALSE(server.address().empty());
+    expect_everything(server);
     const std::uint64_t before = ledger_.acknowledged();
-    work(server, 100, [&] { server.terminate(); });
-    EXPECT_EQ(server.wait(), 0) << server.errors();
+    work(server, 100, [&] { server.process().signal(SIGTERM); });
+    EXPECT_EQ(server.process().wait(), 0);
+    const std::string errors = server.process().errors();
+    EXPECT_THAT(errors, HasSubstr(start == 0 ? "is new" : "was left by a clean stop"));
+    EXPECT_THAT(errors, Not(HasSubstr("cut")));
     EXPECT_GT(ledger_.acknowledged(), before + 100);
     // What was taken was acknowledged: of what was sent and not answered, nothing is there.
     ledger_.forget_open();
     ASSERT_FALSE(HasFailure());
   }
-  ServerProcess server(this->server(1));
-  ASSERT_TRUE(server.ready()) << server.errors();
-  EXPECT_THAT(server.errors(), HasSubstr("was left by a clean stop"));
-  expect_everything(server);
-  server.expect_clean_stop();
 }
 
 TEST_F(Stop, OfFourShardsOpensWithOneAndTheOtherWayRound) {
   for (const std::uint32_t shards : {4u, 1u, 4u, 2u}) {
-    ServerProcess server(this->server(shards));
-    ASSERT_TRUE(server.ready()) << server.errors();
+    ServerProcess server(data(), server_flags(shards));
+    ASSERT_FALSE(server.address().empty());
     expect_everything(server);
-    work(server, 50, [&] { server.terminate(); });
-    EXPECT_EQ(server.wait(), 0) << server.errors();
-    ASSERT_FALSE(HasFailure());
+    work(server, 50, [&] { server.process().signal(SIGTERM); });
+    EXPECT_EQ(server.process().wait(), 0);
+    ASSERT_FALSE(HasFailure()) << server.process().errors();
   }
   EXPECT_GT(ledger_.acknowledged(), 200u);
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/record_reader.h"
 #include "engine/reactor/sim_world.h"
 #include "net/client/client.h"
 #include "tests/net/client_fake_server.h"

@@ -118,6 +118,7 @@ std::string Process::read_line() {
 }
 
 void Process::signal(int number) {
+  CHECK(pid_ > 0);  // else the signal would go to every process
   ::kill(pid_, number);
 }
 
