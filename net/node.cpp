@@ -7,10 +7,10 @@
 
 namespace millrace {
 
-NodeShard::NodeShard(Reactor& the_reactor, Node::State& node, NodePart part)
+NodeShard::NodeShard(Reactor& the_reactor, Node::State& node, const NodePart& part)
     : reactor(the_reactor),
-      log(reactor, DataFolder(node.setup.storage.folder), part.identity, std::move(part.journal),
-          std::move(part.groups), node.setup.log),
+      log(reactor, DataFolder(node.setup.storage.folder), part.identity, part.journal, part.groups,
+          node.setup.log),
       context(reactor, log, node.setup.server,
               NodeInfo{part.identity.cluster, part.identity.node, node.setup.storage.folder}, node.contexts),
       server(context),

@@ -70,7 +70,7 @@ struct Node::State {
 // Lives in the frame of the shard's main.
 class NodeShard {
  public:
-  NodeShard(Reactor& reactor, Node::State& node, NodePart part);
+  NodeShard(Reactor& reactor, Node::State& node, const NodePart& part);
   ~NodeShard();
 
   // Starts the log and the watch over it.

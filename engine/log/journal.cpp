@@ -40,7 +40,7 @@ Task<void> Journal::fill() {
   for (Place& place : ring_) {
     if (place.ready) continue;
     auto filled = co_await fill_file(place);
-    if (!filled) context_.fail(std::move(filled).error());
+    if (!filled) context_.fail(filled.error());
     if (!filled || closing_) co_return;
     place.ready = true;
     filled_.wake_all();

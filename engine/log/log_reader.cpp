@@ -80,7 +80,7 @@ Result<ReadResult> LogReader::read_memory(const Group& group, Offset from, std::
   }
   if (result.entries.size() > k_slices_max - 2) {
     TRY(Slice slice, together(context_.reactor, result.entries, result.bytes));
-    result.entries.assign(1, std::move(slice));
+    result.entries.assign(1, slice);
   }
   ++context_.counters.reads_memory;
   context_.counters.read_bytes_memory += result.bytes;

@@ -38,8 +38,8 @@ struct ShardLog::State {
   Retention retention;
 };
 
-ShardLog::ShardLog(Reactor& reactor, DataFolder folder, const Identity& identity, JournalStart journal,
-                   std::vector<RecoveredGroup> groups, ShardLogOptions options)
+ShardLog::ShardLog(Reactor& reactor, DataFolder folder, const Identity& identity, const JournalStart& journal,
+                   const std::vector<RecoveredGroup>& groups, ShardLogOptions options)
     : state_(std::make_unique<State>(reactor, std::move(folder), identity, journal, options)) {
   for (const RecoveredGroup& group : groups) state_->keeper.adopt(group);
 }

@@ -99,8 +99,8 @@ struct LogLatencies {
 class ShardLog {
  public:
   // Takes over a shard's part of an opened node. Nothing runs yet.
-  ShardLog(Reactor& reactor, DataFolder folder, const Identity& identity, JournalStart journal,
-           std::vector<RecoveredGroup> groups, ShardLogOptions options);
+  ShardLog(Reactor& reactor, DataFolder folder, const Identity& identity, const JournalStart& journal,
+           const std::vector<RecoveredGroup>& groups, ShardLogOptions options);
   ~ShardLog();
   ShardLog(const ShardLog&) = delete;
   ShardLog& operator=(const ShardLog&) = delete;

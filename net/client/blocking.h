@@ -75,7 +75,7 @@ class BlockingClient {
   // Runs `function(Client&)`, a coroutine that returns a Task<R>, to its end, and gives its R.
   template <class Function>
   auto run(Function function) {
-    using R = typename TaskValue<std::invoke_result_t<Function&, Client&>>::type;
+    using R = typename TaskValue<std::invoke_result_t<Function&, Client&>>::Type;
     std::optional<R> result;
     run_task(keep(function, client(), result));
     return *std::move(result);
@@ -89,7 +89,7 @@ class BlockingClient {
   struct TaskValue;
   template <class R>
   struct TaskValue<Task<R>> {
-    using type = R;
+    using Type = R;
   };
   template <class Function, class R>
   static Task<void> keep(Function& function, Client& client, std::optional<R>& result) {
