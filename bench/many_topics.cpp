@@ -60,7 +60,7 @@ Result<double> asked(const Settings& settings, const Address& server, const Crow
       if (auto connected = co_await clients.back()->connect(); !connected) tally.failure = connected.error();
     }
     auto batch = batch_of_one(reactor.buffers(), k_value_size);
-    if (!batch) tally.failure = std::move(batch).error();
+    if (!batch) tally.failure = batch.error();
     if (tally.failure) co_return;
     Gate producers(reactor);
     const auto begin = Clock::now();

@@ -41,7 +41,7 @@ Result<Child> Child::start(const std::vector<std::string>& words, int cpu) {
   UniqueFd output(ends[0]);
   const UniqueFd input(ends[1]);
   // Not fork: it would make every page that the measured engine writes afterwards cost a fault.
-  const pid_t pid = ::vfork();
+  const pid_t pid = ::vfork();  // NOLINT(bugprone-unsafe-functions): the child does nothing but exec
   if (pid == 0) {
     become(pointers.data(), input.get(), cpu);
     ::_exit(k_exit_not_started);

@@ -83,10 +83,10 @@ template <class... Args>
   if (!result) [[unlikely]]                          \
     ret ::millrace::fail(std::move(result).error()); \
   declaration = *std::move(result)
-#define MILLRACE_TRY_VOID_(ret, ...)                         \
-  do {                                                       \
-    if (auto result_ = (__VA_ARGS__); !result_) [[unlikely]] \
-      ret ::millrace::fail(std::move(result_).error());      \
+#define MILLRACE_TRY_VOID_(ret, ...)                               \
+  do {                                                             \
+    if (auto try_result = (__VA_ARGS__); !try_result) [[unlikely]] \
+      ret ::millrace::fail(std::move(try_result).error());         \
   } while (false)
 #define TRY(declaration, ...) MILLRACE_TRY_(return, MILLRACE_CONCAT(try_, __LINE__), declaration, __VA_ARGS__)
 #define TRY_VOID(...) MILLRACE_TRY_VOID_(return, __VA_ARGS__)
