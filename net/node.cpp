@@ -74,7 +74,7 @@ Task<void> run_other(Reactor& reactor, Node::State& node) {
   place.news = &news;
   while (!place.part && !place.end) co_await news.wait();
   if (place.part) {
-    NodeShard shard(reactor, node, std::move(*place.part));
+    NodeShard shard(reactor, node, *place.part);
     auto started = co_await shard.start();
     node.report(reactor, [started = std::move(started)](NodeReports& reports) mutable {
       ++reports.begun;

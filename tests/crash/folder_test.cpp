@@ -119,7 +119,7 @@ TEST_F(RefusedFolder, OfAnotherVersion) {
 
 TEST_F(RefusedFolder, ThatIsNotOurs) {
   const auto before = read_file(data_.identity());
-  write_file(data_.identity(), std::vector<std::byte>(2 * k_block_size, std::byte{'x'}));
+  write_file(data_.identity(), std::vector<std::byte>(std::size_t{2} * k_block_size, std::byte{'x'}));
   EXPECT_THAT(refusal(), HasSubstr(data_.identity()));
   write_file(data_.identity(), before);
   expect_record();

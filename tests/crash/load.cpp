@@ -13,7 +13,7 @@ Load::Load(Client& client, Ledger& ledger, SimRandom& random, LoadMix mix)
     : client_(client),
       ledger_(ledger),
       random_(random),
-      mix_(std::move(mix)),
+      mix_(mix),
       producer_(client, mix_.producer, [this](const Delivery& delivery) { delivered(delivery); }),
       workers_(client.reactor()),
       changed_(client.reactor()) {}

@@ -51,7 +51,7 @@ Task<Result<void>> LogStory::start_logs(Logs& logs) {
               std::make_unique<ShardLog>(there, DataFolder(node_options.folder), logs.node.identity,
                                          logs.node.journals[i], logs.node.groups[i], log_options);
           for (const GroupId group : logs.shards[i]->groups())
-            (void)logs.shards[i]->configure(group, settings);
+            EXPECT_TRUE(logs.shards[i]->configure(group, settings).has_value());
           return logs.shards[i]->start();
         }));
   }
@@ -75,7 +75,7 @@ Task<void> LogStory::main(Reactor& reactor, Script script, End end) {
   }
 }
 
-Result<void> LogStory::run(Script script, End end) {
+Result<void> LogStory::run(const Script& script, End end) {
   outcome_ = {};
   node_.start(node_options.shards, [this, script, end](Reactor& reactor) -> Task<void> {
     if (reactor.shard() == ShardId{0}) co_await main(reactor, script, end);
@@ -86,7 +86,7 @@ Result<void> LogStory::run(Script script, End end) {
   return outcome_;
 }
 
-void LogStory::run_until_cut(Script script, std::uint64_t events, SimCut cut) {
+void LogStory::run_until_cut(const Script& script, std::uint64_t events, SimCut cut) {
   node_.start(node_options.shards, [this, script](Reactor& reactor) -> Task<void> {
     if (reactor.shard() == ShardId{0}) co_await main(reactor, script, End::clean);
   });

@@ -51,9 +51,9 @@ class LogStory {
 
   // Starts the node, runs the script on shard 0, and stops it: cleanly, or by just ending the process. Gives
   // the error of the start or the stop, if any.
-  Result<void> run(Script script, End end = End::clean);
+  Result<void> run(const Script& script, End end = End::clean);
   // The same, but the power fails after `events` events of the world, wherever the script is then.
-  void run_until_cut(Script script, std::uint64_t events, SimCut cut = SimCut::by_seed);
+  void run_until_cut(const Script& script, std::uint64_t events, SimCut cut = SimCut::by_seed);
   // What the last start noted (OpenedNode::notes) and whether it found a clean stop.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   [[nodiscard]] bool found_clean() const { return found_clean_; }

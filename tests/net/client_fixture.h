@@ -17,7 +17,7 @@ namespace millrace::test {
 class ClientFixture : public testing::Test {
  protected:
   // Runs `main` on the client's machine, with a client of the fake server, until it returns.
-  void run(std::function<Task<void>(Client&)> main) {
+  void run(const std::function<Task<void>(Client&)>& main) {
     if (!server_node_.running()) start_server();
     const SimEnd end = world_.run(client_node_, [this, main](Reactor& reactor) -> Task<void> {
       Client client(reactor, options());
