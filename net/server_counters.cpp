@@ -14,7 +14,7 @@ struct CounterRow {
   Sum sum = Sum::shards;
 };
 
-#define FIGURE(member) [](NodeFigures& f) -> std::uint64_t& { return f.member; }
+#define FIGURE(member) ([](NodeFigures& f) -> std::uint64_t& { return f.member; })
 constexpr auto k_counters = std::to_array<CounterRow>({
     {"topics", FIGURE(topics), Sum::node},
     {"groups", FIGURE(groups)},
@@ -81,7 +81,7 @@ struct LatencyRow {
   Histogram& (*value)(NodeFigures&);
 };
 
-#define FIGURE(member) [](NodeFigures& f) -> Histogram& { return f.member; }
+#define FIGURE(member) ([](NodeFigures& f) -> Histogram& { return f.member; })
 constexpr auto k_latencies = std::to_array<LatencyRow>({
     {"produce", FIGURE(server_latencies.produce)},
     {"fetch", FIGURE(server_latencies.fetch)},
