@@ -28,6 +28,7 @@ Result<FioResult> run_fio(const FioJob& job) {
     words.emplace_back("--time_based");
     words.push_back(fmt::format("--runtime={:.0f}ms", job.seconds * 1000));
   }
+  if (job.pause_us > 0) words.push_back(fmt::format("--thinktime={:.0f}us", job.pause_us));
   TRY(Child fio, Child::start(words, job.cpu));
   TRY(const std::string output, fio.read_all());
   if (auto ended = fio.wait(); !ended && ended.error().code == ErrorCode::not_found)

@@ -16,6 +16,8 @@ struct FioJob {
   // Seconds, over and over the file; 0: once through it, which is what a file that is only allocated is good
   // for.
   double seconds = 0;
+  // Idle time before each write.
+  double pause_us = 0;
   int cpu = 0;
 };
 

@@ -16,19 +16,21 @@
 namespace millrace {
 
 struct BufferPoolState;
+struct BufferChunk;
 
-// One block. Only BufferPool makes and frees it.
+// One block. Only BlockHeap makes and frees it.
 struct BufferBlock {
   std::byte* data = nullptr;
   std::uint32_t capacity = 0;
-  std::uint8_t size_class = 0;
-  // Of the region that the pool adopted: never given back to the system.
-  bool adopted = false;
   // Index of the registered memory that contains the block, or -1: a hint for the ring.
   std::int32_t registered = -1;
   std::atomic<std::uint32_t> references{0};
+  std::uint8_t order = 0;
+  bool free = false;
   BufferPoolState* pool = nullptr;
-  BufferBlock* next_free = nullptr;
+  BufferChunk* chunk = nullptr;
+  BufferBlock* next = nullptr;  // of those that are free, or on their way home
+  BufferBlock* previous = nullptr;
 };
 
 class Buffer {
@@ -70,15 +72,25 @@ struct Slice {
   [[nodiscard]] std::span<const std::byte> bytes() const { return {buffer.data() + offset, length}; }
 };
 
-// A shard's memory for staging and receiving: power-of-two classes from 4 KiB to 16 MiB. Blocks in use are
-// bounded by `bytes_max`; freed blocks are kept for reuse up to `idle_bytes_max` and then given back to the
-// system, so that an idle shard holds little. acquire() is for the owning shard alone; letting go of a Buffer
-// is allowed anywhere. The pool may be destroyed while buffers are out: they free themselves then.
+// Where a pool gets its memory: `bytes` aligned to 4 KiB, or null. By default operator new and delete.
+struct PageSource {
+  static void* take_from_heap(std::size_t bytes);
+  static void give_to_heap(void* memory, std::size_t bytes);
+  void* (*take)(std::size_t bytes) = take_from_heap;
+  void (*give_back)(void* memory, std::size_t bytes) = give_to_heap;
+};
+
+// A shard's memory for staging and receiving: blocks of a power of two from 4 KiB to 16 MiB, from a
+// BlockHeap. Blocks in use are bounded by `bytes_max`; what is free beyond `idle_bytes_max` is given back to
+// the system as far as it makes whole chunks (2 MiB), so that an idle shard holds little. acquire() and
+// collect() are for the owning shard alone; letting go of a Buffer is allowed anywhere. The pool may be
+// destroyed while buffers are out: the last of them frees the memory.
 class BufferPool {
  public:
   struct Options {
     std::uint64_t bytes_max = 0;
     std::uint64_t idle_bytes_max = 0;
+    PageSource pages{};
   };
   explicit BufferPool(Options options);
   ~BufferPool();
@@ -86,18 +98,22 @@ class BufferPool {
   BufferPool& operator=(const BufferPool&) = delete;
 
   // A buffer of at least `size` bytes, content undefined. Errors: overloaded at bytes_max; invalid_argument
-  // above the largest class.
+  // above 16 MiB.
   [[nodiscard]] Result<Buffer> acquire(std::uint64_t size);
+
+  // Takes home the blocks that were let go, and gives the system what is free beyond `idle_bytes_max`.
+  // acquire() does so, too; a reactor calls it before it sleeps.
+  void collect();
 
   // Bytes of blocks now out, and the most there ever were.
   [[nodiscard]] std::uint64_t bytes_in_use() const;
   [[nodiscard]] std::uint64_t bytes_in_use_max() const;
-  // Bytes of the system's memory kept for reuse; at most `idle_bytes_max`, whatever happens when.
+  // Bytes of the system's memory held and free, as of the last collect().
   [[nodiscard]] std::uint64_t idle_bytes() const;
 
-  // Hands the pool one region of memory, registered with the ring under `registered`, to carve blocks of up
-  // to 1 MiB from before it asks the system; reused blocks of it come first, too. At most once. The region is
-  // aligned to k_block_size and must outlive every buffer; its bytes do not count towards `idle_bytes_max`.
+  // Hands the pool one region of memory, registered with the ring under `registered`, to take blocks of up to
+  // 2 MiB from first. At most once. The region is aligned to k_block_size and must outlive every buffer; its
+  // bytes do not count towards `idle_bytes_max`.
   void adopt(std::span<std::byte> region, std::int32_t registered);
 
  private:

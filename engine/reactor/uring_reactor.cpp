@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/reactor/huge_pages.h"
 
 namespace millrace {
 namespace {
@@ -27,6 +28,11 @@ Task<void> run_main(Task<void> main, bool& ended) {
   ended = true;
 }
 
+BufferPool::Options in_huge_pages(BufferPool::Options buffers) {
+  buffers.pages = huge_pages();
+  return buffers;
+}
+
 }  // namespace
 
 // ---- beginning and end --------------------------------------------------------------------------
@@ -39,7 +45,7 @@ Result<std::unique_ptr<UringReactor>> UringReactor::create(const Setup& setup, S
 }
 
 UringReactor::UringReactor(const Setup& setup, ShardMail& mail, std::unique_ptr<UringRing> ring)
-    : Reactor(setup.shard, mail.shards, setup.buffers, setup.log),
+    : Reactor(setup.shard, mail.shards, in_huge_pages(setup.buffers), setup.log),
       options_(setup.options),
       mail_(mail),
       mailbox_(mail, setup.shard.value()),
@@ -191,6 +197,7 @@ void UringReactor::submit_and_sleep(bool sleep) {
     ring_->enter();
     return;
   }
+  buffers().collect();
   ring_->enter_and_wait(timeout);
   mailbox_.wake_up();
 }

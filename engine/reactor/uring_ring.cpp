@@ -2,11 +2,11 @@
 
 #include <cerrno>
 #include <cstring>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "engine/base/check.h"
 #include "engine/reactor/errno_table.h"
+#include "engine/reactor/huge_pages.h"
 
 namespace millrace {
 namespace {
@@ -56,7 +56,7 @@ Error refused(int error) {
 }  // namespace
 
 RegisteredRegion::~RegisteredRegion() {
-  ::munmap(bytes_.data(), bytes_.size());
+  huge_pages().give_back(bytes_.data(), bytes_.size());
 }
 
 Result<std::unique_ptr<UringRing>> UringRing::create(const UringOptions& options) {
@@ -149,13 +149,11 @@ std::shared_ptr<RegisteredRegion> UringRing::register_memory(std::uint64_t bytes
   // The limit of locked memory is the user's, and counts rings and what other processes have registered: what
   // is left of it may be less than asked, but still of use.
   for (; bytes >= k_registered_bytes_min; bytes /= 2) {
-    void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
+    void* memory = huge_pages().take(bytes);
+    if (memory == nullptr) {
       features_.fixed_buffers_refused = fmt::format("mmap: {}", errno_text(errno));
       continue;
     }
-    // Fewer and larger pages make registered writes cheaper; without them it works as well.
-    (void)::madvise(memory, bytes, MADV_HUGEPAGE);
     auto region = std::make_shared<RegisteredRegion>(std::span(static_cast<std::byte*>(memory), bytes));
     const iovec range{memory, bytes};
     const int result = io_uring_register_buffers(&ring_, &range, 1);
