@@ -59,12 +59,12 @@ Result<FioResult> fio(const Bench& bench, FileState state, std::uint64_t block_s
   const bool large = block_size >= k_large;
   const std::string file = bench.scratch.path(large ? "fio-large" : "fio-small");
   const std::uint64_t size = large ? k_large_file : k_small_file;
-  TRY_VOID(make_file(file, size, state));
-  return run_fio({.file = file,
-                  .file_size = size,
-                  .block_size = block_size,
-                  .seconds = state == FileState::written ? bench.settings.seconds : 0,
-                  .cpu = bench.settings.server_cpu});
+  return run_fio_on_new_file({.file = file,
+                              .file_size = size,
+                              .block_size = block_size,
+                              .seconds = bench.settings.seconds,
+                              .cpu = bench.settings.server_cpu},
+                             state);
 }
 
 Task<Result<void>> small_appends(Bench& bench, std::uint32_t size, const std::string& what) {

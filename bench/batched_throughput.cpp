@@ -1,11 +1,11 @@
 // Many records, batched by the client library: one topic, one shard, durable, client and server on a
 // processor each; against fio's synced sequential writes of 256 KiB.
-#include <vector>
+#include <fmt/format.h>
 
 #include "bench/support/files.h"
 #include "bench/support/fio.h"
+#include "bench/support/produce.h"
 #include "bench/support/server.h"
-#include "net/client/producer.h"
 
 namespace millrace::bench {
 namespace {
@@ -15,43 +15,6 @@ constexpr double k_records_target_later = 8'000'000;
 constexpr std::uint64_t k_file_size = 1_GiB;
 constexpr double k_warm_up_seconds = 0.5;
 constexpr const char* k_topic = "throughput";
-
-struct Load {
-  std::uint32_t record_size = 0;
-  ProducerOptions producer;
-  double seconds = 0;
-};
-struct Rate {
-  double records = 0;                     // a second
-  double payload_bytes = 0, seconds = 0;  // in all
-  double median_us = 0, p99_us = 0;       // of a batch, from sealed to acknowledged
-};
-
-// Appends as fast as it can, and lets the reactor work after each batch's worth. Only acknowledged records
-// count.
-Task<Result<Rate>> produce(Client& client, Load load) {
-  Producer producer(client, load.producer);
-  CO_TRY(const ProducerTopic topic, co_await producer.open(k_topic));
-  const std::vector<std::byte> value(load.record_size, std::byte{'v'});
-  const std::uint32_t records_at_once = std::max(load.producer.batch_bytes / load.record_size, 1u);
-  const auto begin = Clock::now();
-  for (const auto end = after_seconds(load.seconds); Clock::now() < end;) {
-    for (std::uint32_t i = 0; i < records_at_once; ++i) {
-      auto taken = producer.append(topic, 0, {.offset = {}, .key = {}, .value = value, .headers = {}});
-      if (taken) continue;
-      if (taken.error().code != ErrorCode::overloaded) co_return fail(std::move(taken).error());
-      CO_TRY_VOID(co_await producer.room());
-    }
-    co_await client.reactor().yield();
-  }
-  CO_TRY_VOID(co_await producer.flush());
-  const double elapsed = seconds_since(begin);
-  const ProducerStatistics& statistics = producer.statistics();
-  const auto records = static_cast<double>(statistics.records_delivered);
-  const auto us = [](Duration duration) { return static_cast<double>(duration.count()) / 1000; };
-  co_return Rate{records / elapsed, records * load.record_size, elapsed,
-                 us(statistics.latency.percentile(50)), us(statistics.latency.percentile(99))};
-}
 
 Result<Rate> produce_to(const Address& server, const Load& load) {
   Rate rate;
@@ -65,7 +28,7 @@ Result<Rate> produce_to(const Address& server, const Load& load) {
 Result<void> measure_records(const Settings& settings, const Server& server, const ProducerOptions& producer,
                              std::uint32_t record_size, const std::string& what, Report& report) {
   const double server_before = server.cpu_seconds();
-  TRY(const Rate rate, produce_to(server.address(), {record_size, producer, settings.seconds}));
+  TRY(const Rate rate, produce_to(server.address(), {k_topic, record_size, producer, settings.seconds}));
   const double server_seconds = server.cpu_seconds() - server_before;
   report.add(what, "records/s", rate.records);
   report.add(what + ", payload", "MB/s", rate.payload_bytes / rate.seconds / 1e6);
@@ -77,12 +40,12 @@ Result<void> measure_records(const Settings& settings, const Server& server, con
 
 Result<void> measure_fio(const Settings& settings, const std::string& file, FileState state,
                          const std::string& what, Report& report) {
-  TRY_VOID(make_file(file, k_file_size, state));
-  TRY(const FioResult fio, run_fio({.file = file,
-                                    .file_size = k_file_size,
-                                    .block_size = 256_KiB,
-                                    .seconds = state == FileState::written ? settings.seconds : 0,
-                                    .cpu = settings.server_cpu}));
+  TRY(const FioResult fio, run_fio_on_new_file({.file = file,
+                                                .file_size = k_file_size,
+                                                .block_size = 256_KiB,
+                                                .seconds = settings.seconds,
+                                                .cpu = settings.server_cpu},
+                                               state));
   report.add(what, "MB/s", 256 * 1024 / fio.mean_us);
   return {};
 }
@@ -109,7 +72,7 @@ Result<void> measure(const Settings& settings, const ProducerOptions& producer, 
   TRY_VOID(with_client(server.address(), [&](Client& client) -> Task<Result<void>> {
     CO_TRY_VOID(
         co_await client.create_topic({.name = k_topic, .retention_bytes = k_topic_retention, .id = {}}));
-    CO_TRY_VOID(co_await produce(client, {1024, producer, k_warm_up_seconds}));
+    CO_TRY_VOID(co_await produce(client, {k_topic, 1024, producer, k_warm_up_seconds}));
     co_return Result<void>{};
   }));
   for (std::uint32_t i = 0; i < settings.rounds; ++i) {

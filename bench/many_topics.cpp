@@ -2,8 +2,6 @@
 // one record of 100 bytes, durable, waits for its acknowledgement and sends the next. Measured through the
 // server, and in the engine alone, where clients do not hide what the groups cost.
 #include <fmt/format.h>
-#include <memory>
-#include <vector>
 
 #include "bench/support/batches.h"
 #include "bench/support/engine.h"
@@ -52,24 +50,19 @@ Result<double> asked(const Settings& settings, const Address& server, const Crow
   Tally tally;
   double elapsed = 0;
   ShardsOptions options;
-  TRY_VOID(run_uring(options, [&](UringReactor& reactor) -> Task<void> {
-    std::vector<std::unique_ptr<Client>> clients;
-    for (std::uint32_t i = 0; i < crowd.connections; ++i) {
-      clients.push_back(
-          std::make_unique<Client>(reactor, ClientOptions{.server = server, .name = "millrace-bench"}));
-      if (auto connected = co_await clients.back()->connect(); !connected) tally.failure = connected.error();
-    }
-    auto batch = batch_of_one(reactor.buffers(), k_value_size);
-    if (!batch) tally.failure = batch.error();
-    if (tally.failure) co_return;
-    Gate producers(reactor);
-    const auto begin = Clock::now();
-    tally.end = after_seconds(settings.seconds);
-    for (std::uint32_t i = 0; i < crowd.producers; ++i)
-      producers.spawn(ask(*clients[i % crowd.connections], i % topics, *batch, tally));
-    co_await producers.wait();
-    elapsed = seconds_since(begin);
-  }));
+  TRY(const Result<void> done, run_uring(options, [&](UringReactor& reactor) -> Task<Result<void>> {
+        CO_TRY(const Clients clients, co_await connect_clients(reactor, server, crowd.connections));
+        CO_TRY(const Slice batch, batch_of_one(reactor.buffers(), k_value_size));
+        Gate producers(reactor);
+        const auto begin = Clock::now();
+        tally.end = after_seconds(settings.seconds);
+        for (std::uint32_t i = 0; i < crowd.producers; ++i)
+          producers.spawn(ask(*clients[i % crowd.connections], i % topics, batch, tally));
+        co_await producers.wait();
+        elapsed = seconds_since(begin);
+        co_return Result<void>{};
+      }));
+  TRY_VOID(done);
   if (tally.failure) return fail(*std::move(tally.failure));
   return static_cast<double>(tally.acknowledged) / elapsed;
 }

@@ -7,7 +7,7 @@
 #include "bench/support/batches.h"
 #include "bench/support/files.h"
 #include "bench/support/fio.h"
-#include "bench/support/ping_pong.h"
+#include "bench/support/loopback.h"
 #include "bench/support/server.h"
 #include "net/client/producer.h"
 

@@ -14,25 +14,34 @@
 #include <unistd.h>
 #include <utility>
 
+#include "bench/support/settings.h"
+
 namespace millrace::bench {
 namespace {
 
 constexpr int k_exit_not_started = 127;  // as shells have it
 
 // In the child, between vfork and exec: system calls only. Returns when exec fails.
-void become(char* const* words, int output, int cpu) {
+void become(char* const* words, int output, const cpu_set_t& cpus) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::dup2(output, STDOUT_FILENO);
-  cpu_set_t own;
-  CPU_ZERO(&own);
-  CPU_SET(static_cast<std::size_t>(cpu), &own);
-  if (::sched_setaffinity(0, sizeof own, &own) != 0) return;
+  if (::sched_setaffinity(0, sizeof cpus, &cpus) != 0) return;
   ::execvp(words[0], words);
+}
+
+cpu_set_t cpus_of(std::optional<int> cpu) {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  if (cpu)
+    CPU_SET(static_cast<std::size_t>(*cpu), &cpus);
+  else
+    for (const int allowed : allowed_cpus()) CPU_SET(static_cast<std::size_t>(allowed), &cpus);
+  return cpus;
 }
 
 }  // namespace
 
-Result<Child> Child::start(const std::vector<std::string>& words, int cpu) {
+Result<Child> Child::start(const std::vector<std::string>& words, std::optional<int> cpu) {
   std::vector<char*> pointers;
   for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
   pointers.push_back(nullptr);
@@ -40,10 +49,11 @@ Result<Child> Child::start(const std::vector<std::string>& words, int cpu) {
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail(ErrorCode::io_error, "pipe: {}", std::strerror(errno));
   UniqueFd output(ends[0]);
   const UniqueFd input(ends[1]);
+  const cpu_set_t cpus = cpus_of(cpu);
   // Not fork: it would make every page that the measured engine writes afterwards cost a fault.
   const pid_t pid = ::vfork();  // NOLINT(bugprone-unsafe-functions): the child does nothing but exec
   if (pid == 0) {
-    become(pointers.data(), input.get(), cpu);
+    become(pointers.data(), input.get(), cpus);
     ::_exit(k_exit_not_started);
   }
   if (pid < 0) return fail(ErrorCode::io_error, "vfork: {}", std::strerror(errno));
@@ -64,9 +74,13 @@ Child& Child::operator=(Child&& other) noexcept {
 }
 
 Child::~Child() {
+  kill();
+}
+
+void Child::kill() {
   if (pid_ <= 0) return;
   ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
+  ::waitpid(std::exchange(pid_, -1), nullptr, 0);
 }
 
 Result<std::string> Child::read_line(std::chrono::milliseconds patience) {
@@ -121,6 +135,15 @@ double Child::cpu_seconds() const {
   double system = 0;
   fields >> user >> system;
   return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+// proc(5), /proc/PID/statm: size and resident set, in pages.
+std::uint64_t Child::resident_bytes() const {
+  std::ifstream file("/proc/" + std::to_string(pid_) + "/statm");
+  std::uint64_t size = 0;
+  std::uint64_t resident = 0;
+  file >> size >> resident;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace millrace::bench

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -13,8 +15,9 @@ namespace millrace::bench {
 
 class Child {
  public:
-  // `words` are the program and its arguments; the program is looked up in PATH.
-  [[nodiscard]] static Result<Child> start(const std::vector<std::string>& words, int cpu);
+  // `words` are the program and its arguments; the program is looked up in PATH. Without `cpu` it may use
+  // every processor that this process could use at its start.
+  [[nodiscard]] static Result<Child> start(const std::vector<std::string>& words, std::optional<int> cpu);
   Child(Child&& other) noexcept;
   Child& operator=(Child&& other) noexcept;
   ~Child();  // kills it, if it still runs
@@ -25,10 +28,13 @@ class Child {
   [[nodiscard]] Result<std::string> read_all();
 
   void ask_to_stop() const;  // SIGTERM
+  void kill();               // SIGKILL, and waits for the end
   // Waits for the end. io_error unless it ended with status 0.
   [[nodiscard]] Result<void> wait();
   // Processor time that it has used, in user space and in the kernel.
   [[nodiscard]] double cpu_seconds() const;
+  // Of its memory, what is in RAM now (VmRSS).
+  [[nodiscard]] std::uint64_t resident_bytes() const;
 
  private:
   Child(pid_t pid, UniqueFd output, std::string name);

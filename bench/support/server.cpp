@@ -16,13 +16,43 @@ Result<Address> address_in(const std::string& line) {
 
 }  // namespace
 
+Task<Result<Counters>> counters_of(Client& client) {
+  CO_TRY(const ServerStatus status, co_await client.status());
+  Counters counters;
+  for (const CounterValue& counter : status.counters) counters[counter.name] = counter.value;
+  co_return counters;
+}
+
+Task<Result<Clients>> connect_clients(Reactor& reactor, const Address& server, std::uint32_t count) {
+  Clients clients;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    clients.push_back(
+        std::make_unique<Client>(reactor, ClientOptions{.server = server, .name = "millrace-bench"}));
+    CO_TRY_VOID(co_await clients.back()->connect());
+  }
+  co_return clients;
+}
+
 Result<Server> Server::start(const Settings& settings, const std::string& data) {
-  TRY(Child child,
-      Child::start({settings.millrace, "serve", "--data", data, "--listen", "127.0.0.1:0", "--shards", "1"},
-                   settings.server_cpu));
+  return start(settings, {.data = data, .flags = {"--shards", "1"}, .cpu = settings.server_cpu});
+}
+
+Result<Server> Server::start(const Settings& settings, const ServerSetup& setup) {
+  std::vector<std::string> words{settings.millrace, "serve", "--data", setup.data, "--listen", "127.0.0.1:0"};
+  words.insert(words.end(), setup.flags.begin(), setup.flags.end());
+  TRY(Child child, Child::start(words, setup.cpu));
   TRY(const std::string line, child.read_line(k_start_patience));
   TRY(Address address, address_in(line));
   return Server(std::move(child), std::move(address));
+}
+
+Result<Counters> Server::counters() const {
+  Counters counters;
+  TRY_VOID(with_client(address_, [&](Client& client) -> Task<Result<void>> {
+    CO_TRY(counters, co_await counters_of(client));
+    co_return Result<void>{};
+  }));
+  return counters;
 }
 
 Result<void> Server::stop() {

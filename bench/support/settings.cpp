@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <fstream>
 #include <sched.h>
-#include <vector>
 
 #include "tools/exit_codes.h"
 #include "tools/terminal.h"
@@ -12,7 +11,7 @@
 namespace millrace::bench {
 namespace {
 
-std::vector<int> allowed_cpus() {
+std::vector<int> cpus_of_this_thread() {
   cpu_set_t allowed;
   std::vector<int> cpus;
   if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return {0};
@@ -30,7 +29,7 @@ std::string own_millrace() {
 }
 
 void add_settings(CLI::App& app, Settings& settings) {
-  const std::vector<int> cpus = allowed_cpus();
+  const std::vector<int>& cpus = allowed_cpus();
   settings.server_cpu = cpus.front();
   settings.client_cpu = cpus.back();
   settings.millrace = own_millrace();
@@ -87,6 +86,11 @@ int run_program(CLI::App& app, int argc, char** argv, const Measure& measure) {
     return tools::k_exit_failure;
   }
   return tools::k_exit_ok;
+}
+
+const std::vector<int>& allowed_cpus() {
+  static const std::vector<int> cpus = cpus_of_this_thread();
+  return cpus;
 }
 
 Result<void> stay_on(int cpu) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "bench/support/report.h"
 #include "engine/base/error.h"
@@ -29,6 +30,8 @@ using Measure = std::function<Result<void>(const Settings&, Report&)>;
 // reason on standard error; 2 for a wrong command line.
 int run_program(CLI::App& app, int argc, char** argv, const Measure& measure);
 
+// Processors that this process could use when this was first called, which run_program() does.
+[[nodiscard]] const std::vector<int>& allowed_cpus();
 // Keeps the calling thread, and the children it starts, on this processor.
 [[nodiscard]] Result<void> stay_on(int cpu);
 

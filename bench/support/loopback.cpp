@@ -1,4 +1,4 @@
-#include "bench/support/ping_pong.h"
+#include "bench/support/loopback.h"
 
 #include <arpa/inet.h>
 #include <cerrno>
@@ -17,7 +17,7 @@ namespace millrace::bench {
 namespace {
 
 std::unexpected<Error> failed(const char* what, int error) {
-  return fail(ErrorCode::io_error, "ping-pong: {}: {}", what, std::strerror(error));
+  return fail(ErrorCode::io_error, "loopback: {}: {}", what, std::strerror(error));
 }
 
 // The fastest set-up that one thread can have without spinning.
@@ -68,50 +68,58 @@ void set_no_delay(int socket) {
 }
 
 // Answers until the peer closes.
-void serve(int listener, PingPong setup) {
-  if (!stay_on(setup.server_cpu)) return;
-  const UniqueFd socket(::accept(listener, nullptr, nullptr));
-  Ring ring;
-  if (socket.get() < 0 || ring.error() != 0) return;
-  set_no_delay(socket.get());
+void answer(int socket, Ring& ring, const PingPong& setup) {
   std::vector<char> question(setup.question_size);
   const std::vector<char> answer(setup.answer_size, 'a');
-  ring.receive(socket.get(), question);
+  ring.receive(socket, question);
   if (!ring.turn(1)) return;
   for (;;) {
     // Answer and next receive leave in one system call.
-    ring.send(socket.get(), answer);
-    ring.receive(socket.get(), question);
+    ring.send(socket, answer);
+    ring.receive(socket, question);
     if (!ring.turn(2)) return;
   }
 }
 
-Result<Percentiles> ask(const sockaddr_in& address, const PingPong& setup) {
-  const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return failed("connect", errno);
-  set_no_delay(socket.get());
-  Ring ring;
-  if (ring.error() != 0) return failed("io_uring", ring.error());
+Result<Percentiles> ask(int socket, Ring& ring, const PingPong& setup) {
   const std::vector<char> question(setup.question_size, 'q');
   std::vector<char> answer(setup.answer_size);
   Samples samples;
   for (const auto end = after_seconds(setup.seconds); Clock::now() < end;) {
     const auto begin = Clock::now();
-    ring.send(socket.get(), question);
-    ring.receive(socket.get(), answer);
+    ring.send(socket, question);
+    ring.receive(socket, answer);
     if (!ring.turn(2)) return failed("the round trip was cut short", ECONNRESET);
     samples.record(Clock::now() - begin);
   }
   return percentiles_of(std::move(samples));
 }
 
-}  // namespace
+// Until the peer closes.
+void take(int socket, Ring& ring, const Stream& setup) {
+  std::vector<char> message(setup.message_size);
+  do ring.receive(socket, message);
+  while (ring.turn(1));
+}
 
-Result<Percentiles> run_ping_pong(const PingPong& setup) {
-  TRY_VOID(stay_on(setup.client_cpu));
-  const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
+Result<double> stream(int socket, Ring& ring, const Stream& setup) {
+  const std::vector<char> message(setup.message_size, 'm');
+  const auto begin = Clock::now();
+  double bytes = 0;
+  for (const auto end = after_seconds(setup.seconds); Clock::now() < end;) {
+    ring.send(socket, message);
+    if (!ring.turn(1)) return failed("the stream was cut short", ECONNRESET);
+    bytes += setup.message_size;
+  }
+  // The other side closes when it has everything.
+  char nothing = 0;
+  if (::shutdown(socket, SHUT_WR) != 0 || ::recv(socket, &nothing, 1, 0) != 0)
+    return failed("the end of the stream", errno);
+  return bytes / seconds_since(begin);
+}
+
+Result<UniqueFd> listen_on_loopback(sockaddr_in& address) {
+  UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t length = sizeof address;
@@ -119,12 +127,43 @@ Result<Percentiles> run_ping_pong(const PingPong& setup) {
       ::listen(listener.get(), 1) != 0 ||
       ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0)
     return failed("listen", errno);
-  std::thread server(serve, listener.get(), setup);
-  auto measured = ask(address, setup);
-  // Wakes a server that still waits to accept; one that has a connection sees its end.
-  ::shutdown(listener.get(), SHUT_RDWR);
+  return listener;
+}
+
+// Runs `serve(socket, Ring&)` on a thread, and `ask(socket, Ring&)` here, on the two ends of a connection.
+template <class Setup, class Serve, class Ask>
+auto on_loopback(const Setup& setup, Serve serve, Ask ask) -> decltype(ask(0, std::declval<Ring&>(), setup)) {
+  TRY_VOID(stay_on(setup.client_cpu));
+  sockaddr_in address{};
+  TRY(const UniqueFd listener, listen_on_loopback(address));
+  const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // The kernel takes the connection before anyone accepts it.
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return failed("connect", errno);
+  set_no_delay(socket.get());
+  Ring ring;
+  if (ring.error() != 0) return failed("io_uring", ring.error());
+  std::thread server([&] {
+    const UniqueFd accepted(::accept(listener.get(), nullptr, nullptr));
+    Ring own;
+    if (accepted.get() < 0 || own.error() != 0 || !stay_on(setup.server_cpu)) return;
+    set_no_delay(accepted.get());
+    serve(accepted.get(), own, setup);
+  });
+  auto measured = ask(socket.get(), ring, setup);
+  ::shutdown(socket.get(), SHUT_RDWR);  // the server sees the end
   server.join();
   return measured;
+}
+
+}  // namespace
+
+Result<Percentiles> run_ping_pong(const PingPong& setup) {
+  return on_loopback(setup, answer, ask);
+}
+
+Result<double> run_stream(const Stream& setup) {
+  return on_loopback(setup, take, stream);
 }
 
 }  // namespace millrace::bench
