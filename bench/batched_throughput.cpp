@@ -10,8 +10,8 @@
 namespace millrace::bench {
 namespace {
 
-constexpr double k_records_target = 3'500'000;
-constexpr double k_records_target_later = 8'000'000;
+constexpr double k_records_target = 8'000'000;
+constexpr double k_bytes_target = 0.75;
 constexpr std::uint64_t k_file_size = 1_GiB;
 constexpr double k_warm_up_seconds = 0.5;
 constexpr const char* k_topic = "throughput";
@@ -51,18 +51,16 @@ Result<void> measure_fio(const Settings& settings, const std::string& file, File
 }
 
 void add_targets(Report& report) {
-  const double records = report.median_of("100 B records");
-  report.target("100-byte records, batched, durable", "records/s", records, Bound::at_least,
-                k_records_target);
-  report.remark(fmt::format("100-byte records: {:.2f} x the later target of {:.0f} records/s",
-                            records / k_records_target_later, k_records_target_later));
+  report.target("100-byte records, batched, durable", "records/s", report.median_of("100 B records"),
+                Bound::at_least, k_records_target);
   const auto ratio = [&](const char* reference) {
     return report.median_of(
         [=](const Report::Round& round) { return round.at("1 KiB records, payload") / round.at(reference); });
   };
-  report.remark(
-      fmt::format("1 KiB records: {:.2f} x fio's rate into an allocated file, {:.2f} x into a written one",
-                  ratio("fio, 256 KiB, allocated file"), ratio("fio, 256 KiB, written file")));
+  report.target("1 KiB records, batched, durable", "x fio's rate into a file that was written before",
+                ratio("fio, 256 KiB, written file"), Bound::at_least, k_bytes_target);
+  report.remark(fmt::format("1 KiB records: {:.2f} x fio's rate into an allocated file, as segments are",
+                            ratio("fio, 256 KiB, allocated file")));
 }
 
 Result<void> measure(const Settings& settings, const ProducerOptions& producer, Report& report) {
