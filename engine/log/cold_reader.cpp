@@ -39,6 +39,10 @@ Index last_before(const Group& group, const Segment& segment) {
   return std::min((*after)->first_index() - 1, group.recovered.last_index);
 }
 
+bool is_live(const Group& group, const SegmentRef& segment) {
+  return !group.removing && std::ranges::find(group.segments, segment) != group.segments.end();
+}
+
 // Where a chunk that starts at `position` ends best: with an extent, so that no entry is read twice.
 std::uint64_t chunk_end(const Group& group, const Segment& segment, std::uint64_t position,
                         std::uint64_t length) {
@@ -48,15 +52,14 @@ std::uint64_t chunk_end(const Group& group, const Segment& segment, std::uint64_
       std::upper_bound(segment.index.begin(), segment.index.end(), limit,
                        [](std::uint64_t p, const SparseIndexItem& item) { return p < item.position; });
   if (after == segment.index.begin() || std::prev(after)->position <= position) return limit;
-  return std::prev(after)->position;
+  // An index that was made again from the entries names places within extents, too.
+  return to_block(std::prev(after)->position);
 }
 }  // namespace
 
 // What a read has found so far.
 struct ColdReader::Gathered {
   ReadResult result;
-  std::optional<Index> last;  // of the entry before, for the chain
-  std::uint64_t chain = 0;
   bool complete = false;  // enough, or the tail in memory goes on from here
   bool segment_ended = false;
   std::uint64_t entry_size = 0;  // not 0: the chunk ends inside an entry that takes this much
@@ -85,38 +88,43 @@ std::optional<ColdReader::Cursor> ColdReader::take_cursor(GroupId group, Offset 
   return std::nullopt;
 }
 
-void ColdReader::forget(GroupId group) {
-  std::erase_if(cursors_, [&](const Cursor& cursor) { return cursor.group == group; });
+void ColdReader::forget(const Group& group) {
+  std::erase_if(cursors_, [&](const Cursor& cursor) { return cursor.group == group.id; });
+  std::erase_if(
+      open_, [&](const OpenFile& open) { return open.group == group.id && !is_live(group, open.segment); });
 }
 
-void ColdReader::keep_open(const SegmentRef& segment) {
-  open_.push_front(segment);
-  if (open_.size() <= k_open_files_max) return;
-  // Reads in progress hold the file themselves.
-  open_.back()->file = {};
-  open_.pop_back();
-}
-
-Task<Result<void>> ColdReader::prepare(GroupRef group, SegmentRef segment) {
-  if (!segment->file) {
-    CO_TRY(segment->file,
-           co_await context_.reactor.open(
-               context_.folder.segment(group->id, segment->first_index()),
-               {.mode = segment->writable ? OpenMode::read_write : OpenMode::read, .direct = true}));
-    if (!segment->writable) keep_open(segment);
+Task<Result<File>> ColdReader::open(GroupRef group, SegmentRef segment) {
+  if (segment->file) co_return segment->file;
+  const auto known = std::ranges::find(open_, segment, &OpenFile::segment);
+  if (known != open_.end()) {
+    open_.splice(open_.begin(), open_, known);
+    co_return known->file;
   }
-  if (segment->indexed) co_return Result<void>{};
+  CO_TRY(File file, co_await context_.reactor.open(context_.folder.segment(group->id, segment->first_index()),
+                                                   {.mode = OpenMode::read, .direct = true}));
+  if (is_live(*group, segment)) {
+    open_.push_front({segment, group->id, file});
+    if (open_.size() > k_open_files_max) open_.pop_back();
+  }
+  co_return file;
+}
+
+Task<Result<File>> ColdReader::prepare(GroupRef group, SegmentRef segment) {
+  CO_TRY(File file, co_await open(group, segment));
+  if (segment->indexed) co_return file;
   CO_TRY(SegmentContent content,
-         co_await read_segment_content(context_.reactor, segment->file, last_before(*group, *segment)));
-  if (segment->indexed) co_return Result<void>{};
+         co_await read_segment_content(context_.reactor, file, last_before(*group, *segment)));
+  if (segment->indexed) co_return file;
   segment->header = content.header;
   segment->sealed_at = content.footer.sealed_at;
   segment->max_timestamp = std::max(segment->max_timestamp, content.footer.max_timestamp);
-  // Extents that were added since the start stand in the index already; they come behind.
+  // Extents that were added since the start stand in the index already, and before the segment's end: they
+  // come behind what the file told of the time before.
   segment->index.insert(segment->index.begin(), content.footer.index.begin(), content.footer.index.end());
-  if (!segment->writable) segment->end = content.footer.end_position;
+  if (!segment->writable) segment->end = std::max(segment->end, content.footer.end_position);
   segment->indexed = true;
-  co_return Result<void>{};
+  co_return file;
 }
 
 Task<Result<SegmentRef>> ColdReader::find_segment(GroupRef group, Offset from) {
@@ -137,6 +145,7 @@ Task<Result<ColdReader::Cursor>> ColdReader::find(GroupRef group, Offset from) {
   Cursor cursor;
   cursor.group = group->id;
   CO_TRY(cursor.segment, co_await find_segment(group, from));
+  CO_TRY(cursor.file, co_await prepare(group, cursor.segment));
   const auto& index = cursor.segment->index;
   auto after = std::upper_bound(index.begin(), index.end(), from,
                                 [](Offset o, const SparseIndexItem& item) { return o < item.offset; });
@@ -158,11 +167,11 @@ Task<Result<ColdReader::Chunk>> ColdReader::next_chunk(const Group& group, Curso
   const std::uint64_t length = std::max(wanted, chunk_end(group, *cursor.segment, position, size) - position);
   CO_TRY(Buffer buffer, context_.reactor.buffers().acquire(length));
   CO_TRY(const std::uint64_t count,
-         co_await context_.reactor.read(cursor.segment->file,
-                                        Slice{buffer, 0, static_cast<std::uint32_t>(length)}, position));
+         co_await context_.reactor.read(cursor.file, Slice{buffer, 0, static_cast<std::uint32_t>(length)},
+                                        position));
   if (count < needed) {
-    co_return fail(ErrorCode::corruption, "{} ends at {}, but its entries go on to {}",
-                   cursor.segment->file.label(), position + count, cursor.segment->end);
+    co_return fail(ErrorCode::corruption, "{} ends at {}, but its entries go on to {}", cursor.file.label(),
+                   position + count, cursor.segment->end);
   }
   cursor.sequential = true;
   co_return Chunk{std::move(buffer), position, count};
@@ -178,7 +187,7 @@ void ColdReader::read_ahead(const Group& group, Cursor& cursor) {
   cursor.ahead_position = position;
   cursor.ahead_length = length;
   cursor.reading.emplace(context_.reactor.read(
-      cursor.segment->file, Slice{cursor.ahead, 0, static_cast<std::uint32_t>(length)}, position));
+      cursor.file, Slice{cursor.ahead, 0, static_cast<std::uint32_t>(length)}, position));
 }
 
 Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk& chunk, Offset from,
@@ -186,7 +195,7 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
   const std::span<const std::byte> bytes = chunk.buffer.bytes().first(chunk.length);
   const auto damage = [&](std::string_view what) {
     return fail(ErrorCode::corruption, "{} at {}: {}; run millrace log verify on the data folder",
-                cursor.segment->file.label(), cursor.position, what);
+                cursor.file.label(), cursor.position, what);
   };
   gathered.entry_size = 0;
   const auto after =
@@ -194,7 +203,7 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
                        [](Index i, const SegmentRef& s) { return i < s->first_index(); });
   const Index next_segment = after == group.segments.end() ? group.tail_first : (*after)->first_index();
   while (true) {
-    if (gathered.last && next(*gathered.last) >= next_segment) {
+    if (cursor.last && next(*cursor.last) >= next_segment) {
       gathered.segment_ended = true;
       return {};
     }
@@ -216,8 +225,8 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
     const HeaderVerdict verdict = decode(bytes.subspan(at).first<k_entry_header_size>(), header);
     if (verdict != HeaderVerdict::valid) return damage(name(verdict));
     if (header.group != group.id) return damage("an entry of another group");
-    if (gathered.last && (header.index != next(*gathered.last) || header.prev_checksum != gathered.chain)) {
-      return damage(fmt::format("the chain breaks between index {} and {}", gathered.last->value(),
+    if (cursor.last && (header.index != next(*cursor.last) || header.prev_checksum != cursor.chain)) {
+      return damage(fmt::format("the chain breaks between index {} and {}", cursor.last->value(),
                                 header.index.value()));
     }
     const std::uint32_t padded = padded_entry_size(header.batch_length);
@@ -238,8 +247,8 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
       gathered.add(Slice{chunk.buffer, static_cast<std::uint32_t>(at), padded});
       gathered.result.next_offset = header.next_offset();
     }
-    gathered.last = header.index;
-    gathered.chain = header.header_checksum;
+    cursor.last = header.index;
+    cursor.chain = header.header_checksum;
     cursor.position += padded;
     // Memory goes on from here; what follows in the file may still be on its way there.
     if (next(header.index) >= group.tail_first) {
@@ -250,6 +259,7 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
 }
 
 Task<Result<ReadResult>> ColdReader::read(GroupRef group, Offset from, std::uint64_t max_bytes) {
+  const std::uint64_t cuts = group->cuts;
   std::optional<Cursor> known = take_cursor(group->id, from);
   if (!known) {
     CO_TRY(known, co_await find(group, from));
@@ -268,7 +278,7 @@ Task<Result<ReadResult>> ColdReader::read(GroupRef group, Offset from, std::uint
       cursor.position = k_block_size;
       cursor.reading.reset();
       gathered.segment_ended = false;
-      CO_TRY_VOID(co_await prepare(group, cursor.segment));
+      CO_TRY(cursor.file, co_await prepare(group, cursor.segment));
     }
     if (cursor.position >= stable_end(*group, *cursor.segment)) {
       gathered.segment_ended = true;
@@ -284,7 +294,7 @@ Task<Result<ReadResult>> ColdReader::read(GroupRef group, Offset from, std::uint
   context_.counters.read_bytes_cold += gathered.result.bytes;
   ++context_.counters.reads_cold;
   cursor.next = gathered.result.next_offset;
-  if (gathered.result.bytes != 0) {
+  if (gathered.result.bytes != 0 && is_live(*group, cursor.segment) && group->cuts == cuts) {
     read_ahead(*group, cursor);
     cursors_.push_front(std::move(cursor));
     if (cursors_.size() > k_cursors_max) cursors_.pop_back();

@@ -20,12 +20,13 @@ class ColdReader {
   // chain between them and every payload is verified: corruption names file and position.
   Task<Result<ReadResult>> read(GroupRef group, Offset from, std::uint64_t max_bytes);
 
-  // Opens the segment's file and learns what its header and footer tell; a lost footer is made again from the
-  // extents.
-  Task<Result<void>> prepare(GroupRef group, SegmentRef segment);
+  // The segment's file, after it has learned what header and footer tell; a lost footer is made again from
+  // the extents.
+  Task<Result<File>> prepare(GroupRef group, SegmentRef segment);
 
-  // Forgets what it knows of the group (deleted, or cut).
-  void forget(GroupId group);
+  // Segments of the group were removed, or cut: forgets where its readers stand, and closes what was removed,
+  // for an open file keeps its space.
+  void forget(const Group& group);
 
  private:
   // Where a sequential reader stands.
@@ -33,7 +34,10 @@ class ColdReader {
     GroupId group{0};
     Offset next{0};  // what it will ask for
     SegmentRef segment;
+    File file;
     std::uint64_t position = 0;  // of the next entry, in the file
+    std::optional<Index> last;   // of the entry before, for the chain
+    std::uint64_t chain = 0;
     bool sequential = false;
     // The chunk on its way.
     std::uint64_t ahead_position = 0;
@@ -55,11 +59,16 @@ class ColdReader {
   void read_ahead(const Group& group, Cursor& cursor);
   [[nodiscard]] Result<void> gather(const Group& group, Cursor& cursor, const Chunk& chunk, Offset from,
                                     std::uint64_t max_bytes, Gathered& gathered);
-  void keep_open(const SegmentRef& segment);
+  Task<Result<File>> open(GroupRef group, SegmentRef segment);
 
+  struct OpenFile {
+    SegmentRef segment;
+    GroupId group{0};
+    File file;
+  };
   LogContext& context_;
-  std::list<Cursor> cursors_;   // most recently used first
-  std::list<SegmentRef> open_;  // sealed segments whose file is open, most recently opened first
+  std::list<Cursor> cursors_;  // most recently used first
+  std::list<OpenFile> open_;   // the same
 };
 
 }  // namespace millrace

@@ -99,6 +99,7 @@ struct Group {
   std::uint64_t since_spare = 0;
   bool touched = false;  // in the committer's list
   bool move_queued = false;
+  std::uint64_t cuts = 0;  // how often its end was cut off
 
   Mutex tending;                      // retention looks after its files, or they are removed
   Mutex admission;                    // appends enter one by one, in order

@@ -35,7 +35,7 @@ Task<Result<void>> GroupKeeper::make_folder(GroupId id) {
   auto made = co_await context_.reactor.create_folder(context_.folder.group_folder(id));
   // A folder without a journaled group is what a crash in the middle of create() leaves.
   if (!made && made.error().code != ErrorCode::already_exists) co_return made;
-  co_return co_await context_.reactor.sync_folder(context_.folder.groups_folder());
+  co_return context_.checked(co_await context_.reactor.sync_folder(context_.folder.groups_folder()));
 }
 
 Task<Result<void>> GroupKeeper::create(GroupId id, LogSettings settings) {
@@ -80,7 +80,7 @@ Task<Result<void>> GroupKeeper::remove_files(GroupId id) {
   for (const FolderEntry& entry : entries)
     CO_TRY_VOID(co_await context_.reactor.remove_file(folder + "/" + entry.name));
   CO_TRY_VOID(co_await context_.reactor.remove_folder(folder));
-  co_return co_await context_.reactor.sync_folder(context_.folder.groups_folder());
+  co_return context_.checked(co_await context_.reactor.sync_folder(context_.folder.groups_folder()));
 }
 
 Task<Result<void>> GroupKeeper::remove(GroupId id) {
@@ -105,7 +105,7 @@ Task<Result<void>> GroupKeeper::remove_tended(GroupRef group) {
   group->wake_everybody();
   group->admission.unlock();
   if (!settled) co_return settled;
-  reader_.cold().forget(id);
+  reader_.cold().forget(*group);
   context_.unplaced_bytes -= std::exchange(group->unplaced_bytes, 0);
   context_.space.wake_all();
   context_.groups.erase(id);
@@ -118,9 +118,9 @@ Task<Result<CutRecord>> GroupKeeper::find_cut(GroupRef group, Index last) {
                                       [](Index i, const SegmentRef& s) { return i < s->first_index(); });
   // Cut before the first entry of the first segment: that one is emptied.
   const SegmentRef segment = after == group->segments.begin() ? *after : *std::prev(after);
-  CO_TRY_VOID(co_await reader_.cold().prepare(group, segment));
+  CO_TRY(const File file, co_await reader_.cold().prepare(group, segment));
   CutRecord cut;
-  CO_TRY(const ScanEnd found, co_await find_end(context_.reactor, segment->file, segment->header, last));
+  CO_TRY(const ScanEnd found, co_await find_end(context_.reactor, file, segment->header, last));
   cut.end = found.end;
   cut.segment = {segment->first_index(), found.position, false};
   co_return cut;
@@ -147,7 +147,7 @@ Task<Result<void>> GroupKeeper::truncate(GroupRef group, Index last) {
     group->admission.unlock();
     co_return done;
   }
-  reader_.cold().forget(group->id);
+  ++group->cuts;
   while (!group->tail.empty() && group->tail_end() > next(last)) group->tail.pop_back();
   group->tail_first = std::min(group->tail_first, next(last));
   group->placed = group->durable = group->end = cut.end;
@@ -161,7 +161,9 @@ Task<Result<void>> GroupKeeper::truncate(GroupRef group, Index last) {
         context_.folder.segment(group->id, group->segments.back()->first_index()));
     group->segments.pop_back();
   }
-  if (done) done = co_await context_.reactor.sync_folder(context_.folder.group_folder(group->id));
+  reader_.cold().forget(*group);
+  if (done)
+    done = context_.checked(co_await context_.reactor.sync_folder(context_.folder.group_folder(group->id)));
   if (done) {
     Segment& segment = *group->segments.back();
     segment.end = cut.segment.position;

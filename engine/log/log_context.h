@@ -38,6 +38,13 @@ struct LogContext {
 
   // After this no append, trim or checkpoint succeeds; everybody who waits is woken to see it.
   void fail(Error error);
+  // Hands `result` on. A failed sync is the end of the log: what it was for may be lost, and nothing can
+  // tell.
+  template <class T>
+  [[nodiscard]] Result<T> checked(Result<T> result) {
+    if (!result && result.error().code == ErrorCode::sync_failed) fail(result.error());
+    return result;
+  }
   // The group, or not_found.
   [[nodiscard]] Result<GroupRef> find(GroupId id) const;
 };

@@ -88,19 +88,23 @@ Result<ReadResult> LogReader::read_memory(const Group& group, Offset from, std::
 }
 
 Task<Result<ReadResult>> LogReader::read(GroupRef group, Offset from, std::uint64_t max_bytes) {
-  if (from < group->start.offset || from > group->durable.next_offset) {
-    co_return fail(ErrorCode::offset_out_of_range, "offset {} is outside of [{}, {}]", from.value(),
-                   group->start.offset.value(), group->durable.next_offset.value());
-  }
+  const auto in_range = [&]() -> Result<void> {
+    if (group->removing) return fail(ErrorCode::not_found, "group {} was deleted", group->id.value());
+    if (from >= group->start.offset && from <= group->durable.next_offset) return {};
+    return fail(ErrorCode::offset_out_of_range, "offset {} is outside of [{}, {}]", from.value(),
+                group->start.offset.value(), group->durable.next_offset.value());
+  };
+  CO_TRY_VOID(in_range());
   ReadResult result;
   result.next_offset = from;
   if (from < group->durable.next_offset) {
     auto found = in_memory(*group, from) ? read_memory(*group, from, max_bytes)
                                          : co_await cold_.read(group, from, max_bytes);
+    // A trim may have taken the file from under the read: then that is what there is to say.
+    CO_TRY_VOID(in_range());
     if (!found) co_return found;
     result = *std::move(found);
   }
-  if (group->removing) co_return fail(ErrorCode::not_found, "group {} was deleted", group->id.value());
   result.view = view_of(*group);
   co_return result;
 }

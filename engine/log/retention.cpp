@@ -79,12 +79,11 @@ Task<Result<void>> Retention::seal_rolled(GroupRef group) {
   for (std::size_t i = 0; i + 1 < segments.size() && !group->removing; ++i) {
     if (segments[i]->sealed_at.milliseconds != 0) continue;
     if (group->placed.last_index < segments[i + 1]->first_index() - 1) break;
+    // The next one's header tells how this one ends.
     CO_TRY_VOID(co_await reader_.cold().prepare(group, segments[i]));
-    if (segments[i]->sealed_at.milliseconds != 0) continue;
-    CO_TRY(segments[i]->file,
-           co_await context_.reactor.open(context_.folder.segment(group->id, segments[i]->first_index()),
-                                          {.mode = OpenMode::read_write, .direct = true}));
-    CO_TRY_VOID(co_await seal_segment(context_, group, segments[i]));
+    CO_TRY_VOID(co_await reader_.cold().prepare(group, segments[i + 1]));
+    if (segments[i]->sealed_at.milliseconds == 0)
+      CO_TRY_VOID(co_await seal_segment(context_, group, segments[i]));
   }
   co_return Result<void>{};
 }
@@ -144,12 +143,15 @@ Task<Result<void>> Retention::remove_before_start(GroupRef group) {
     const SegmentRef segment = group->segments.front();
     group->segments.erase(group->segments.begin());
     // Readers that hold the segment go on reading it: the file lives until its last descriptor is closed.
+    reader_.cold().forget(*group);
     CO_TRY_VOID(
         co_await context_.reactor.remove_file(context_.folder.segment(group->id, segment->first_index())));
     ++context_.counters.segments_removed;
     removed = true;
   }
-  if (removed) CO_TRY_VOID(co_await context_.reactor.sync_folder(context_.folder.group_folder(group->id)));
+  if (removed)
+    CO_TRY_VOID(
+        context_.checked(co_await context_.reactor.sync_folder(context_.folder.group_folder(group->id))));
   co_return Result<void>{};
 }
 

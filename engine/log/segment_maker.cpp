@@ -39,10 +39,9 @@ Task<Result<File>> write_new(LogContext& context, const Group& group, const Segm
   CO_TRY_VOID(co_await allocate(context, *file, 0, size, who));
   CO_TRY(Buffer block, reactor.buffers().acquire(k_block_size));
   encode_segment_header(header, block.bytes().first(k_block_size));
-  CO_TRY_VOID(co_await reactor.write(*file, Slice{block, 0, k_block_size}, 0, Sync::data));
+  CO_TRY_VOID(context.checked(co_await reactor.write(*file, Slice{block, 0, k_block_size}, 0, Sync::data)));
   // If power fails before the rename is durable, the file is a leftover that the next start removes.
   CO_TRY_VOID(co_await reactor.rename(path, context.folder.segment(group.id, header.first_index)));
-  CO_TRY_VOID(co_await reactor.sync_folder(context.folder.group_folder(group.id)));
   co_return file;
 }
 
@@ -59,11 +58,14 @@ Task<Result<void>> make_segment(LogContext& context, GroupRef group, SpaceFor wh
         context.folder.segment_in_making(group->id, segment->first_index()));
     co_return fail(std::move(file).error());
   }
+  // From here on the segment has its name, and a start would go on in it: the one before takes nothing more,
+  // even if the rest fails.
+  if (!group->segments.empty()) group->segments.back()->writable = false;
+  CO_TRY_VOID(context.checked(co_await context.reactor.sync_folder(context.folder.group_folder(group->id))));
   segment->file = *std::move(file);
   segment->end = k_block_size;
   segment->writable = true;
   segment->indexed = true;
-  if (!group->segments.empty()) group->segments.back()->writable = false;
   // A closed segment without an entry has just been replaced.
   if (!group->segments.empty() && group->segments.back()->first_index() == segment->first_index())
     group->segments.pop_back();
@@ -130,10 +132,16 @@ Task<Result<void>> seal_segment(LogContext& context, GroupRef group, SegmentRef 
   CO_TRY(Buffer buffer, context.reactor.buffers().acquire(size));
   std::memset(buffer.data(), 0, size);
   encode_footer(footer, buffer.bytes().first(size));
+  File file = segment->file;
+  if (!file) {
+    CO_TRY(file, co_await context.reactor.open(context.folder.segment(group->id, segment->first_index()),
+                                               {.mode = OpenMode::read_write, .direct = true}));
+  }
   // A footer is derived: if power fails in here, the next reader makes it again from the extents.
-  CO_TRY_VOID(co_await context.reactor.resize(segment->file, footer.end_position + size));
-  CO_TRY_VOID(co_await context.reactor.write(
-      segment->file, Slice{buffer, 0, static_cast<std::uint32_t>(size)}, footer.end_position, Sync::data));
+  CO_TRY_VOID(co_await context.reactor.resize(file, footer.end_position + size));
+  CO_TRY_VOID(context.checked(co_await context.reactor.write(
+      file, Slice{buffer, 0, static_cast<std::uint32_t>(size)}, footer.end_position, Sync::data)));
+  segment->file = {};  // who reads it opens it again
   segment->sealed_at = footer.sealed_at;
   segment->end = footer.end_position;
   segment->allocated = segment->end + size;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/entry_header.h"
+#include "engine/log/verify.h"
 #include "engine/reactor/wait.h"
 #include "tests/log/log_story.h"
 
@@ -212,6 +213,114 @@ TEST(ShardLog, AGroupIsDeletedWhileRetentionRemovesItsSegments) {
     }));
     ASSERT_FALSE(HasFailure()) << "seed " << seed;
   }
+}
+
+// The segment in which a clean start goes on is known from its file as it was at the start, and from the
+// extents that were added since. Sealing it before anybody has read from it must keep both.
+TEST(ShardLog, ASegmentThatASecondStartWentOnInIsSealedWhole) {
+  LogStory story(70);
+  story.settings.segment_size = 4 * k_segment_size_min;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 3; ++i) expect_ok(co_await story.append(logs, k_group, 1000));
+  }));
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    for (int i = 0; i < 40; ++i) expect_ok(co_await story.append(logs, k_group, 20'000));
+    while (logs.of(k_group).counters().segments_sealed < 2)
+      co_await logs.reactor.sleep(std::chrono::milliseconds(1));
+    co_await story.expect_groups(logs);
+  }));
+  EXPECT_TRUE(story.found_clean());
+  story.expect_everything();
+}
+
+// After an unclean start the segment before the one that is open is closed by its neighbour's header, which
+// nobody has read yet.
+TEST(ShardLog, ASegmentThatACrashClosedIsSealedWithItsEnd) {
+  LogStory story(71);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 10; ++i) expect_ok(co_await story.append(logs, k_group, 5000));
+  }));
+  for (int i = 0; i < 2; ++i) {
+    story.run_until_cut(
+        [&](LogStory::Logs& logs) -> Task<void> {
+          while (co_await story.append(logs, k_group, 5000)) {
+          }
+        },
+        1000);
+  }
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    while (logs.of(k_group).counters().segments_sealed == 0)
+      co_await logs.reactor.sleep(std::chrono::milliseconds(1));
+  }));
+  story.node().start(1, [](Reactor& reactor) -> Task<void> {
+    const auto report = co_await verify_folder(reactor, "data");
+    expect_ok(report);
+    if (!report) co_return;
+    for (const Finding& finding : report->findings) ADD_FAILURE() << finding.file << ": " << finding.meaning;
+  });
+  EXPECT_EQ(story.world().run_until([&] { return !story.node().running(); }), SimEnd::reached);
+  story.expect_everything();
+}
+
+// Retention opens every segment once; a reader in the middle of another one has its own file.
+TEST(ShardLog, AReaderGoesOnWhileManyOtherSegmentsAreOpened) {
+  LogStory story(72);
+  story.settings.segment_size = k_segment_size_min;
+  story.log_options.cache_bytes = 64_KiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 600; ++i) expect_ok(co_await story.append(logs, k_group, 20'000));
+  }));
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    ShardLog& log = logs.of(k_group);
+    Offset from{0};
+    for (int i = 0; i < 4; ++i) {
+      const auto read = co_await log.read(k_group, from, 25'000);
+      expect_ok(read);
+      from = read->next_offset;
+      // Looks into every segment from the end on.
+      for (std::int64_t offset = 590; offset > 100; offset -= 3)
+        expect_ok(co_await log.read(k_group, Offset{offset}, 1));
+    }
+    EXPECT_EQ(from, Offset{4});
+  }));
+}
+
+TEST(ShardLog, ATrimmedSegmentGivesItsSpaceBackWhileItWasBeingRead) {
+  LogStory story(73);
+  story.settings.segment_size = k_segment_size_min;
+  story.log_options.cache_bytes = 64_KiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    ShardLog& log = logs.of(k_group);
+    for (int i = 0; i < 100; ++i) expect_ok(co_await story.append(logs, k_group, 20'000));
+    for (std::int64_t offset = 0; offset < 80; ++offset)
+      expect_ok(co_await log.read(k_group, Offset{offset}, 1));
+    const std::uint64_t before = story.disk().used();
+    expect_ok(co_await story.trim(logs, k_group, Offset{90}));
+    while (log.counters().segments_removed < 20) co_await logs.reactor.sleep(std::chrono::milliseconds(1));
+    co_await logs.reactor.sleep(std::chrono::seconds(1));
+    EXPECT_LT(story.disk().used() + 1'000'000, before);
+  }));
+  story.expect_everything();
+}
+
+TEST(ShardLog, ASegmentWhoseFolderCannotBeSyncedEndsTheLog) {
+  LogStory story(74);
+  story.settings.segment_size = k_segment_size_min;
+  const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    story.disk().faults().fail({.matches = on(Verb::sync_folder, "groups/"), .error = 5});
+    bool refused = false;
+    for (int i = 0; i < 20 && !refused; ++i) refused = !co_await story.append(logs, k_group, 20'000);
+    EXPECT_TRUE(refused);
+    EXPECT_EQ((co_await logs.of(k_group).failed()).code, ErrorCode::sync_failed);
+  });
+  EXPECT_FALSE(ended.has_value());
+  story.disk().faults().clear();
+  story.expect_everything();
 }
 
 TEST(ShardLog, AFullDiskRefusesAppendsAndGoesOnWhenThereIsRoom) {
