@@ -82,4 +82,18 @@ std::string format_size(std::uint64_t bytes) {
   return fmt::format("{}.{} {}", whole, tenth, k_names[unit]);
 }
 
+std::string format_duration(Duration duration) {
+  auto rest = static_cast<std::uint64_t>(std::max<Duration::rep>(duration.count(), 0));
+  std::string text;
+  for (std::size_t i = k_durations.size(), last = 0; i-- > last && rest != 0;) {
+    const Unit& unit = k_durations[i];
+    if (rest < unit.factor) continue;
+    // Behind the first unit only the next smaller one says something.
+    if (text.empty() && i != 0) last = i - 1;
+    text += fmt::format("{}{}{}", text.empty() ? "" : " ", rest / unit.factor, unit.name);
+    rest %= unit.factor;
+  }
+  return text.empty() ? "0s" : text;
+}
+
 }  // namespace millrace

@@ -20,4 +20,7 @@ namespace millrace {
 // "512 B", "64 KiB", "1.5 MiB": one digit after the point where it is not 0.
 [[nodiscard]] std::string format_size(std::uint64_t bytes);
 
+// "250ms", "90s" as "1m 30s", "7d", "2d 3h": at most two units, cut off behind them; "0s".
+[[nodiscard]] std::string format_duration(Duration duration);
+
 }  // namespace millrace

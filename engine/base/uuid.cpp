@@ -23,7 +23,8 @@ bool dash_at(std::size_t i) {
 }
 
 std::unexpected<Error> no_uuid(std::string_view text) {
-  return fail(ErrorCode::invalid_argument, "'{}' is no id; expected 32 hex digits as 8-4-4-4-12", text);
+  return fail(ErrorCode::invalid_argument,
+              "'{}' is no id; expected 32 hex digits, as 8-4-4-4-12 or without hyphens", text);
 }
 
 }  // namespace
@@ -63,14 +64,12 @@ std::string uuid_text(std::span<const std::byte, 16> bytes) {
 }
 
 Result<std::array<std::byte, 16>> parse_uuid_bytes(std::string_view text) {
-  if (text.size() != k_uuid_text_size) return no_uuid(text);
   std::string digits;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (dash_at(i) != (text[i] == '-')) return no_uuid(text);
-    if (text[i] != '-') digits += text[i];
+    if (text.size() != k_uuid_text_size || !dash_at(i) || text[i] != '-') digits += text[i];
   }
   const auto bytes = parse_hex(digits);
-  if (!bytes) return no_uuid(text);
+  if (!bytes || bytes->size() != 16) return no_uuid(text);
   std::array<std::byte, 16> result{};
   std::ranges::copy(*bytes, result.begin());
   return result;

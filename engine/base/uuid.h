@@ -26,7 +26,7 @@ template <class Tag>
   return uuid_text(uuid.bytes);
 }
 
-// parse_uuid<TopicId>(text): exactly that form, in either case; otherwise invalid_argument.
+// parse_uuid<TopicId>(text): that form, or its 32 digits alone, in either case; otherwise invalid_argument.
 template <class U>
 [[nodiscard]] Result<U> parse_uuid(std::string_view text) {
   TRY(const auto bytes, parse_uuid_bytes(text));

@@ -27,13 +27,15 @@ TEST(UuidTest, TextHasTheUsualForm) {
   EXPECT_EQ(id->bytes[0], std::byte{0x01});
   EXPECT_EQ(id->bytes[15], std::byte{0xab});
   EXPECT_EQ(to_string(*id), "0123abcd-4567-89ab-cdef-0123456789ab");
+  EXPECT_EQ(parse_uuid<ClusterId>("0123abcd456789abcdef0123456789AB").value(), *id) << "the digits alone";
 }
 
 TEST(UuidTest, AnythingElseIsRefused) {
   for (const std::string_view text :
-       {"", "0123abcd", "0123abcd456789abcdef0123456789ab", "0123abcd-4567-89ab-cdef-0123456789a",
-        "0123abcd-4567-89ab-cdef-0123456789abc", "0123abcd-4567-89ab-cdef-0123456789ag",
-        "0123abcd-4567-89abc-def-0123456789ab", "0123abcd-4567-89ab-cdef-01234567-9ab"}) {
+       {"", "0123abcd", "0123abcd456789abcdef0123456789a", "0123abcd456789abcdef0123456789ag",
+        "0123abcd-4567-89ab-cdef-0123456789a", "0123abcd-4567-89ab-cdef-0123456789abc",
+        "0123abcd-4567-89ab-cdef-0123456789ag", "0123abcd-4567-89abc-def-0123456789ab",
+        "0123abcd-4567-89ab-cdef-01234567-9ab"}) {
     const auto parsed = parse_uuid<TopicId>(text);
     ASSERT_FALSE(parsed) << text;
     EXPECT_EQ(parsed.error().code, ErrorCode::invalid_argument);
@@ -89,6 +91,18 @@ TEST(UnitsTest, SizesAreWrittenInTheLargestUnitThatFits) {
   EXPECT_EQ(format_size((1u << 20) - 1), "1023.9 KiB");
   EXPECT_EQ(format_size(256u << 20), "256 MiB");
   EXPECT_EQ(format_size(18446744073709551615u), "15.9 EiB");
+}
+
+TEST(UnitsTest, DurationsAreWrittenInTheirTwoLargestUnits) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(format_duration(0s), "0s");
+  EXPECT_EQ(format_duration(250ms), "250ms");
+  EXPECT_EQ(format_duration(1500ms), "1s 500ms");
+  EXPECT_EQ(format_duration(10min), "10m");
+  EXPECT_EQ(format_duration(583'123ms), "9m 43s");
+  EXPECT_EQ(format_duration(7 * 24h), "7d");
+  EXPECT_EQ(format_duration(24h + 5min), "1d");
+  EXPECT_EQ(format_duration(7ns), "7ns");
 }
 
 }  // namespace
