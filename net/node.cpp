@@ -170,7 +170,8 @@ class FirstShard {
                                        : "was left by a crash and is recovered";
     reactor_.log(LogLevel::info, fmt::format("the data folder {} {}; cluster {}", node_.setup.storage.folder,
                                              found, to_string(opened.identity.cluster)));
-    for (const std::string& note : opened.notes) reactor_.log(LogLevel::info, note);
+    // What was cut, removed or left out is for whoever runs the server to know, at any level but `error`.
+    for (const std::string& note : opened.notes) reactor_.log(LogLevel::warning, note);
   }
 
   // Shard 0 first: where it may pick a port, the others take the same.

@@ -3,6 +3,7 @@
 #include "engine/base/checksum.h"
 #include "engine/base/endian.h"
 #include "engine/base/record_batch.h"
+#include "engine/log/format_bytes.h"
 #include "engine/log/placement.h"
 #include "engine/reactor/wait_until.h"
 
@@ -15,15 +16,11 @@ constexpr std::uint32_t k_assigned_bytes = k_entry_header_size - k_batch_offset_
 // How many gathered bytes share the spare block that padding takes.
 constexpr std::uint64_t k_spare_every = 64_KiB;
 
-std::uint64_t to_block(std::uint64_t size) {
-  return (size + k_block_size - 1) / k_block_size * k_block_size;
-}
-
 // The most that the entry can take of its segment, padding included. An entry in place is an extent of its
 // own, and what comes behind it begins another; the others share extents, so one spare block stands for many
 // of them.
 std::uint64_t reserve_for(Group& group, const NewEntry& entry, std::uint32_t size) {
-  if (entry.in_place) return to_block(size) + k_block_size;
+  if (entry.in_place) return round_up_to_block(size) + k_block_size;
   std::uint64_t reserved = padded_size(size);
   const Index segment = group.segments.back()->first_index();
   if (group.gathered.empty() || segment != group.spare_segment || group.since_spare >= k_spare_every) {
@@ -37,7 +34,7 @@ std::uint64_t reserve_for(Group& group, const NewEntry& entry, std::uint32_t siz
 
 // Room to ask for before the above is known: a no-op may come first.
 std::uint64_t room_for(const NewEntry& entry) {
-  return to_block(k_entry_header_size + entry.payload.length) + 3 * std::uint64_t{k_block_size};
+  return round_up_to_block(k_entry_header_size + entry.payload.length) + 3 * std::uint64_t{k_block_size};
 }
 
 }  // namespace
@@ -47,7 +44,7 @@ NewEntry Appender::batch_entry(const Slice& batch, std::uint32_t offset_count) {
   entry.offset_count = offset_count;
   entry.max_timestamp = load_be<std::int64_t>(batch.bytes().data() + k_max_timestamp_at);
   entry.in_place = batch.offset == k_batch_offset_in_entry && batch.length >= k_direct_size_min &&
-                   batch.buffer.capacity() >= to_block(k_batch_offset_in_entry + batch.length);
+                   batch.buffer.capacity() >= round_up_to_block(k_batch_offset_in_entry + batch.length);
   entry.payload = Slice{batch.buffer, batch.offset + k_assigned_bytes, batch.length - k_assigned_bytes};
   return entry;
 }

@@ -4,6 +4,7 @@
 
 #include "engine/base/endian.h"
 #include "engine/base/entry_header.h"
+#include "engine/log/format_bytes.h"
 #include "engine/log/placement.h"
 #include "engine/log/segment_scan.h"
 
@@ -17,13 +18,16 @@ constexpr std::uint64_t k_first_chunk_size = 64_KiB;
 constexpr std::size_t k_cursors_max = 32;
 constexpr std::size_t k_open_files_max = 128;
 
+// What to do about damage that a reader has met.
+Error with_advice(Error error) {
+  if (error.code == ErrorCode::corruption)
+    error.message += "; stop the server, and millrace log verify names every damage in its data folder";
+  return error;
+}
+
 std::uint64_t block_of(std::uint64_t position) {
   return position / k_block_size * k_block_size;
 }
-std::uint64_t to_block(std::uint64_t size) {
-  return block_of(size + k_block_size - 1);
-}
-
 // How far the segment's bytes stay as they are: beyond, extents may be on their way to the device.
 std::uint64_t stable_end(const Group& group, const Segment& segment) {
   if (segment.first_index() < group.placed_at.segment) return segment.end;
@@ -47,13 +51,13 @@ bool is_live(const Group& group, const SegmentRef& segment) {
 std::uint64_t chunk_end(const Group& group, const Segment& segment, std::uint64_t position,
                         std::uint64_t length) {
   const std::uint64_t limit = position + length;
-  if (limit >= stable_end(group, segment)) return to_block(stable_end(group, segment));
+  if (limit >= stable_end(group, segment)) return round_up_to_block(stable_end(group, segment));
   auto after =
       std::upper_bound(segment.index.begin(), segment.index.end(), limit,
                        [](std::uint64_t p, const SparseIndexItem& item) { return p < item.position; });
   if (after == segment.index.begin() || std::prev(after)->position <= position) return limit;
   // An index that was made again from the entries names places within extents, too.
-  return to_block(std::prev(after)->position);
+  return round_up_to_block(std::prev(after)->position);
 }
 }  // namespace
 
@@ -113,8 +117,9 @@ Task<Result<File>> ColdReader::open(GroupRef group, SegmentRef segment) {
 Task<Result<File>> ColdReader::prepare(GroupRef group, SegmentRef segment) {
   CO_TRY(File file, co_await open(group, segment));
   if (segment->indexed) co_return file;
-  CO_TRY(SegmentContent content,
-         co_await read_segment_content(context_.reactor, file, last_before(*group, *segment)));
+  auto read = co_await read_segment_content(context_.reactor, file, last_before(*group, *segment));
+  if (!read) co_return fail(with_advice(std::move(read).error()));
+  SegmentContent content = *std::move(read);
   if (segment->indexed) co_return file;
   segment->header = content.header;
   segment->sealed_at = content.footer.sealed_at;
@@ -157,7 +162,7 @@ Task<Result<ColdReader::Chunk>> ColdReader::next_chunk(const Group& group, Curso
                                                        std::uint64_t bytes_min) {
   const std::uint64_t position = block_of(cursor.position);
   const std::uint64_t needed = cursor.position - position + bytes_min;
-  const std::uint64_t wanted = to_block(needed);
+  const std::uint64_t wanted = round_up_to_block(needed);
   if (cursor.reading && cursor.ahead_position == position && cursor.ahead_length >= wanted) {
     CO_TRY(const std::uint64_t count, co_await *std::exchange(cursor.reading, std::nullopt));
     co_return Chunk{std::exchange(cursor.ahead, {}), position, count};
@@ -170,8 +175,9 @@ Task<Result<ColdReader::Chunk>> ColdReader::next_chunk(const Group& group, Curso
          co_await context_.reactor.read(cursor.file, Slice{buffer, 0, static_cast<std::uint32_t>(length)},
                                         position));
   if (count < needed) {
-    co_return fail(ErrorCode::corruption, "{} ends at {}, but its entries go on to {}", cursor.file.label(),
-                   position + count, cursor.segment->end);
+    co_return fail(with_advice(
+        {ErrorCode::corruption, fmt::format("{} ends at {}, but its entries go on to {}", cursor.file.label(),
+                                            position + count, cursor.segment->end)}));
   }
   cursor.sequential = true;
   co_return Chunk{std::move(buffer), position, count};
@@ -194,8 +200,8 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
                                 std::uint64_t max_bytes, Gathered& gathered) {
   const std::span<const std::byte> bytes = chunk.buffer.bytes().first(chunk.length);
   const auto damage = [&](std::string_view what) {
-    return fail(ErrorCode::corruption, "{} at {}: {}; run millrace log verify on the data folder",
-                cursor.file.label(), cursor.position, what);
+    return fail(with_advice(
+        {ErrorCode::corruption, fmt::format("{} at {}: {}", cursor.file.label(), cursor.position, what)}));
   };
   gathered.entry_size = 0;
   const auto after =

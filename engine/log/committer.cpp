@@ -5,6 +5,7 @@
 
 #include "engine/base/checksum.h"
 #include "engine/base/endian.h"
+#include "engine/log/format_bytes.h"
 #include "engine/log/placement.h"
 #include "engine/reactor/wait_until.h"
 
@@ -18,10 +19,6 @@ constexpr std::uint64_t k_pipeline_bytes = 256_KiB;
 // What one commit sends straight to segments, about: more would only delay its own acknowledgement.
 constexpr std::uint64_t k_direct_bytes_max = 2_MiB;
 constexpr std::uint64_t k_extent_record_size = k_journal_record_header_size + 72;
-
-std::uint64_t to_block(std::uint64_t size) {
-  return (size + k_block_size - 1) / k_block_size * k_block_size;
-}
 
 std::uint64_t record_size(const GatheredEntry& entry) {
   return k_journal_record_header_size + padded_size(entry.size());
@@ -131,7 +128,7 @@ Task<Result<void>> Committer::wait_complete(Sequence sequence) {
 std::uint64_t Committer::reserve() const {
   // Two checkpoints of every group, and votes and cuts beside them.
   constexpr std::uint64_t group_state = 144;
-  return to_block(64_KiB + 2 * group_state * context_.groups.size());
+  return round_up_to_block(64_KiB + 2 * group_state * context_.groups.size());
 }
 
 bool Committer::may_seal() const {
@@ -205,16 +202,16 @@ std::vector<Committer::Selection> Committer::select(std::uint64_t& bound) const 
 bool Committer::seal() {
   std::uint64_t bound = k_commit_header_size + records_.size();
   std::vector<Selection> selected = select(bound);
-  if (!selected.empty() &&
-      (journal_.room() < to_block(bound) + reserve() || !journal_.has_place(to_block(bound)))) {
+  if (!selected.empty() && (journal_.room() < round_up_to_block(bound) + reserve() ||
+                            !journal_.has_place(round_up_to_block(bound)))) {
     // No room for entries before a checkpoint has made some; records go on.
     selected.clear();
     bound = k_commit_header_size + records_.size();
   }
   if (selected.empty() && record_count_ == 0 && !want_empty_) return false;
-  if (!journal_.has_place(to_block(bound))) return false;
+  if (!journal_.has_place(round_up_to_block(bound))) return false;
   auto commit = std::make_shared<Commit>();
-  auto buffer = context_.reactor.buffers().acquire(to_block(bound));
+  auto buffer = context_.reactor.buffers().acquire(round_up_to_block(bound));
   if (!buffer) return false;
   commit->buffer = *std::move(buffer);
   std::memcpy(commit->buffer.data() + commit->used, records_.data(), records_.size());
@@ -297,7 +294,7 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
 }
 
 void Committer::submit(const std::shared_ptr<Commit>& commit) {
-  const std::uint64_t size = to_block(commit->used);
+  const std::uint64_t size = round_up_to_block(commit->used);
   std::memset(commit->buffer.data() + commit->used, 0, size - commit->used);
   const CommitPlace place = journal_.place(size);
   CommitHeader header;

@@ -120,11 +120,14 @@ std::unexpected<Error> lost_commit(const JournalFiles& journal, const JournalSca
 std::string cut_note(const JournalFiles& journal, const JournalScan& scan, const Prefix& prefix) {
   const auto whole = std::ranges::count_if(
       scan.commits, [&](const ScannedCommit& commit) { return commit.header.sequence > prefix.last; });
+  const std::string behind =
+      whole == 0 ? ""
+                 : fmt::format(", and with it {} whole commit{} behind it", whole, whole == 1 ? "" : "s");
   return fmt::format(
-      "journal {}: cut the torn tail from commit {} on ({}: {}); {} whole commits went with it, none of it "
-      "was acknowledged",
+      "journal {}: cut the torn tail that a crash left, from commit {} on ({}: {}){}; nothing of it had been "
+      "acknowledged as durable",
       journal.number, prefix.last.value() + 1, place_behind(journal, scan, prefix.last), prefix.row->label,
-      whole);
+      behind);
 }
 
 Result<void> check_group_count(const JournalScan& scan, const Checkpoint& checkpoint) {

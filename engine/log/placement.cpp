@@ -4,16 +4,13 @@
 #include <cstring>
 
 #include "engine/base/endian.h"
+#include "engine/log/format_bytes.h"
 
 namespace millrace {
 namespace {
 
 // Copied entries share extents up to this; it keeps staging within one buffer class.
 constexpr std::uint64_t k_extent_size_max = 4_MiB;
-
-std::uint64_t to_block(std::uint64_t size) {
-  return (size + k_block_size - 1) / k_block_size * k_block_size;
-}
 
 // How many pieces from `first` on go into one extent, and how many bytes they take.
 struct Run {
@@ -115,14 +112,14 @@ Result<Placement> place(LogContext& context, Group& group, std::span<const Piece
     const Run run = next_run(group, pieces, i);
     Buffer buffer = pieces[i].in_place;
     if (!buffer) {
-      TRY(buffer, context.reactor.buffers().acquire(to_block(run.size)));
+      TRY(buffer, context.reactor.buffers().acquire(round_up_to_block(run.size)));
     }
     runs.emplace_back(run, std::move(buffer));
   }
   std::size_t first = 0;
   for (const auto& [run, buffer] : runs) {
     const auto part = pieces.subspan(first, run.count);
-    const std::uint64_t length = to_block(run.size);
+    const std::uint64_t length = round_up_to_block(run.size);
     if (part.front().in_place) {
       std::memcpy(buffer.data(), part.front().header.data(), k_entry_header_size);
       placement.bytes.push_back(Slice{buffer, 0, padded_size(part.front().size())});

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/log/ballast.h"
+#include "engine/log/format_bytes.h"
 #include "engine/log/placement.h"
 
 namespace millrace {
@@ -13,10 +14,6 @@ namespace {
 // system.
 constexpr std::uint64_t k_step_min = 128_KiB;
 constexpr std::uint64_t k_step_max = 64_MiB;
-
-std::uint64_t to_block(std::uint64_t size) {
-  return (size + k_block_size - 1) / k_block_size * k_block_size;
-}
 
 Task<Result<void>> allocate(LogContext& context, File file, std::uint64_t position, std::uint64_t length,
                             SpaceFor who) {
@@ -51,7 +48,7 @@ Task<Result<void>> make_segment(LogContext& context, GroupRef group, SpaceFor wh
   auto segment = std::make_shared<Segment>();
   segment->header = {context.cluster,        group->id,        next(group->end.last_index),
                      group->end.next_offset, group->end.chain, context.reactor.wall_clock()};
-  segment->allocated = std::min(k_step_min, to_block(group->settings.segment_size) + k_block_size);
+  segment->allocated = std::min(k_step_min, round_up_to_block(group->settings.segment_size) + k_block_size);
   auto file = co_await write_new(context, *group, segment->header, segment->allocated, who);
   if (!file) {
     (void)co_await context.reactor.remove_file(
@@ -99,13 +96,15 @@ Task<Result<void>> make_room(LogContext& context, GroupRef group, std::uint64_t 
       continue;
     }
     const SegmentRef keep = group->segments.back();
-    const std::uint64_t step = std::max(std::clamp(keep->allocated, k_step_min, k_step_max), to_block(need));
-    const std::uint64_t wanted = std::min(
-        keep->allocated + step, std::max(to_block(taken + need), to_block(group->settings.segment_size)));
+    const std::uint64_t step =
+        std::max(std::clamp(keep->allocated, k_step_min, k_step_max), round_up_to_block(need));
+    const std::uint64_t wanted =
+        std::min(keep->allocated + step,
+                 std::max(round_up_to_block(taken + need), round_up_to_block(group->settings.segment_size)));
     auto grown = co_await allocate(context, keep->file, keep->allocated, wanted - keep->allocated, who);
-    if (!grown && wanted > to_block(taken + need)) {
+    if (!grown && wanted > round_up_to_block(taken + need)) {
       // Not a whole step: then just what this entry needs.
-      const std::uint64_t least = to_block(taken + need);
+      const std::uint64_t least = round_up_to_block(taken + need);
       CO_TRY_VOID(co_await allocate(context, keep->file, keep->allocated, least - keep->allocated, who));
       keep->allocated = least;
       continue;
@@ -125,7 +124,7 @@ Task<Result<void>> seal_segment(LogContext& context, GroupRef group, SegmentRef 
   footer.end = {(*after)->first_index() - 1, (*after)->first_offset(), (*after)->header.chain_before};
   // After a cut, entries that are gone may stand in the rest of the last block; `end` tells readers to stop
   // before them.
-  footer.end_position = to_block(segment->end);
+  footer.end_position = round_up_to_block(segment->end);
   footer.max_timestamp = segment->max_timestamp;
   footer.sealed_at = context.reactor.wall_clock();
   const std::uint64_t size = footer_size(footer);

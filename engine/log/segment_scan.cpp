@@ -19,11 +19,9 @@ std::int64_t max_timestamp_of(const ScannedEntry& entry) {
 }
 
 std::unexpected<Error> ends_early(const File& file, const SegmentScanner& scanner, Index last) {
-  return fail(
-      ErrorCode::corruption,
-      "{} at {}: its entries end with index {}, but it held entries up to index {}; restore the file from a "
-      "copy, or run millrace log verify on the data folder",
-      file.label(), scanner.position(), scanner.end().last_index.value(), last.value());
+  return fail(ErrorCode::corruption,
+              "{} at {}: its entries end with index {}, but it held entries up to index {}", file.label(),
+              scanner.position(), scanner.end().last_index.value(), last.value());
 }
 
 }  // namespace
@@ -54,9 +52,7 @@ SegmentScanner::SegmentScanner(Reactor& reactor, File file, GroupId group, ScanR
       position_(range.position) {}
 
 std::unexpected<Error> SegmentScanner::damage(const std::string& what) const {
-  return fail(ErrorCode::corruption,
-              "{} at {}: {}; restore the file from a copy, or run millrace log verify on the data folder",
-              file_.label(), position_, what);
+  return fail(ErrorCode::corruption, "{} at {}: {}", file_.label(), position_, what);
 }
 
 std::span<const std::byte> SegmentScanner::loaded(std::uint64_t length) const {

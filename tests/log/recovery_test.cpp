@@ -210,7 +210,7 @@ TEST(Recovery, TornTailIsCut) {
   const Opened opened = story.expect_open();
   EXPECT_THAT(opened.payloads.at(GroupId{7}), ElementsAre("a"));
   EXPECT_EQ(opened.groups.at(GroupId{7}).end, end);
-  EXPECT_THAT(opened.notes, ElementsAre(HasSubstr("cut the torn tail from commit 4 on")));
+  EXPECT_THAT(opened.notes, ElementsAre(HasSubstr("cut the torn tail that a crash left, from commit 4 on")));
 }
 
 TEST(Recovery, ATornLastCommitIsTheEndOfTheJournal) {

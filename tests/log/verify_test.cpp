@@ -143,7 +143,7 @@ TEST_F(Verify, ATornTailIsANoteAndDamageInTheJournalAFinding) {
   story_.flip_commit(torn);
   const VerifyReport report = verify();
   EXPECT_TRUE(report.is_whole());
-  EXPECT_THAT(report.notes, ElementsAre(HasSubstr("cut the torn tail from commit 5 on")));
+  EXPECT_THAT(report.notes, ElementsAre(HasSubstr("cut the torn tail that a crash left, from commit 5 on")));
   story_.flip_commit(Sequence{3});
   expect_finding("journal", 0, "00000000.journal at 8192: commit 3 is damaged or gone");
 }
