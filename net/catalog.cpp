@@ -170,6 +170,31 @@ Task<Result<void>> Catalog::create_locked(Topic topic, MonotonicTime deadline) {
   co_return made;
 }
 
+Task<Result<Topic>> Catalog::alter(std::string name, TopicId id, Change change, MonotonicTime deadline) {
+  if (!turn_.try_lock()) co_await turn_.lock();
+  auto altered = co_await alter_locked(std::move(name), id, std::move(change), deadline);
+  turn_.unlock();
+  co_return altered;
+}
+
+Task<Result<Topic>> Catalog::alter_locked(std::string name, TopicId id, Change change,
+                                          MonotonicTime deadline) {
+  CO_TRY(const Topic* found, find(name, id));
+  CO_TRY(Topic topic, change(*found));
+  CO_TRY_VOID(check_topic(topic));
+  CO_TRY_VOID(co_await record({name, topic}, deadline));
+  co_await publish({name, topic});
+  // They are there: this hands them their settings.
+  CO_TRY_VOID(co_await make_groups(topic));
+  co_return topic;
+}
+
+Result<const Topic*> Catalog::find(const std::string& name, TopicId id) const {
+  const Topic* found = context_.topics.find(name);
+  if (found != nullptr && found->id == id) return found;
+  return fail(ErrorCode::unknown_topic, "topic '{}' was deleted by somebody else", name);
+}
+
 Task<Result<void>> Catalog::remove(std::string name, TopicId id, MonotonicTime deadline) {
   if (!turn_.try_lock()) co_await turn_.lock();
   auto removed = co_await remove_locked(std::move(name), id, deadline);
@@ -178,10 +203,7 @@ Task<Result<void>> Catalog::remove(std::string name, TopicId id, MonotonicTime d
 }
 
 Task<Result<void>> Catalog::remove_locked(std::string name, TopicId id, MonotonicTime deadline) {
-  const Topic* found = context_.topics.find(name);
-  if (found == nullptr || found->id != id) {
-    co_return fail(ErrorCode::unknown_topic, "topic '{}' was deleted by somebody else", name);
-  }
+  CO_TRY(const Topic* found, find(name, id));
   const Topic topic = *found;
   CO_TRY_VOID(co_await record({name, {}}, deadline));
   co_await publish({name, {}});

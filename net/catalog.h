@@ -2,13 +2,15 @@
 //
 // A topic is made in this order: its record is durable in group 0, then its groups are made on their shards,
 // then every shard's table has it, then the client hears of it. It is deleted in this order: the record
-// without a value is durable, no table has it any more, its groups are removed, the client hears of it. So
-// whatever a crash leaves half done is known at the next start from group 0 alone, and reconcile() finishes
-// it: groups that topics lack are made, groups that no topic has are removed. Group ids rise with the records
-// and are never used again; the next one follows from them. tests/net/catalog_test.cpp cuts the power between
-// any two of these steps.
+// without a value is durable, no table has it any more, its groups are removed, the client hears of it. When
+// its settings change, its new record is durable first, then tables and groups have them. So whatever a crash
+// leaves half done is known at the next start from group 0 alone, and reconcile() finishes it: groups that
+// topics lack are made, groups that no topic has are removed. Group ids rise with the records and are never
+// used again; the next one follows from them. tests/net/catalog_test.cpp cuts the power between any two of
+// these steps.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,11 @@ class Catalog {
   // of which disk_full leaves nothing behind. overloaded when the log had no room for the record until
   // `deadline`.
   Task<Result<TopicId>> create(Topic topic, MonotonicTime deadline);
+  // Gives the topic the settings that `change` makes of those it has, and returns it when they are durable
+  // and in force on all its partitions. unknown_topic as in remove(), what `change` refuses,
+  // invalid_argument, and the log's errors.
+  using Change = std::function<Result<Topic>(Topic)>;
+  Task<Result<Topic>> alter(std::string name, TopicId id, Change change, MonotonicTime deadline);
   // unknown_topic: also when the topic of that name is meanwhile another one.
   Task<Result<void>> remove(std::string name, TopicId id, MonotonicTime deadline);
 
@@ -42,7 +49,10 @@ class Catalog {
   void replay_change(const TopicChange& change);
   Task<Result<void>> reconcile();
   Task<Result<void>> create_locked(Topic topic, MonotonicTime deadline);
+  Task<Result<Topic>> alter_locked(std::string name, TopicId id, Change change, MonotonicTime deadline);
   Task<Result<void>> remove_locked(std::string name, TopicId id, MonotonicTime deadline);
+  // The topic that is still this one; unknown_topic.
+  [[nodiscard]] Result<const Topic*> find(const std::string& name, TopicId id) const;
   Task<Result<void>> make_groups(const Topic& topic);
   Task<Result<void>> remove_groups(const Topic& topic);
   Task<Result<void>> record(const TopicChange& change, MonotonicTime deadline);

@@ -82,6 +82,9 @@ Task<void> ServerConnection::run(Self self, InboundRequest request) {
     case FrameType::delete_topic:
       co_await handle_delete_topic(reply, request);
       break;
+    case FrameType::alter_topic:
+      co_await handle_alter_topic(reply, request);
+      break;
     case FrameType::produce:
       co_await handle_produce(reply, request);
       break;

@@ -16,6 +16,7 @@ Task<void> handle_create_topic(Reply reply, InboundRequest& request);
 Task<void> handle_list_topics(Reply reply, InboundRequest& request);
 Task<void> handle_describe_topic(Reply reply, InboundRequest& request);
 Task<void> handle_delete_topic(Reply reply, InboundRequest& request);
+Task<void> handle_alter_topic(Reply reply, InboundRequest& request);
 // produce.cpp
 Task<void> handle_produce(Reply reply, InboundRequest& request);
 // fetch.cpp

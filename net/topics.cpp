@@ -1,4 +1,4 @@
-// Create, list, describe and delete topics. Changes are the catalog's business, on shard 0.
+// Create, list, describe, alter and delete topics. Changes are the catalog's business, on shard 0.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -133,6 +133,24 @@ Task<void> handle_delete_topic(Reply reply, InboundRequest& request) {
       });
   if (!removed) co_return reply.fail(removed.error());
   reply.send(wire::CreateDeleteTopicAnswer(reply.builder()));
+}
+
+Task<void> handle_alter_topic(Reply reply, InboundRequest& request) {
+  ShardContext& context = reply.context();
+  const auto table = verified<wire::AlterTopic>(request.table.bytes());
+  if (!table) co_return reply.fail(table.error());
+  const auto found = find_topic(context, (*table)->name(), (*table)->topic_id());
+  if (!found) co_return reply.fail(found.error());
+  const auto deadline = deadline_of(context, request, (*table)->deadline_ms());
+  const auto change = [change = (*table)->change()](Topic topic) {
+    return changed_topic(std::move(topic), change);
+  };
+  const auto altered = co_await on_catalog(
+      context, [name = (*found)->name, id = (*found)->id, change, deadline](Catalog& catalog) {
+        return catalog.alter(name, id, change, deadline);
+      });
+  if (!altered) co_return reply.fail(altered.error());
+  reply.send(wire::CreateAlterTopicAnswer(reply.builder(), topic_to_wire(reply.builder(), *altered)));
 }
 
 }  // namespace millrace

@@ -32,6 +32,21 @@ Result<Topic> topic_from_wire(std::string_view name, std::uint32_t partitions,
   return topic;
 }
 
+Result<Topic> changed_topic(Topic topic, const wire::TopicSettingsChange* change) {
+  if (change == nullptr) return topic;
+  LogSettings& settings = topic.settings;
+  if (const auto bytes = change->segment_bytes())
+    settings.segment_size = *bytes == 0 ? LogSettings{}.segment_size : *bytes;
+  if (const auto bytes = change->retention_bytes()) settings.retention_bytes = *bytes;
+  if (const auto age = change->segment_ms()) {
+    TRY(settings.segment_age, duration_from_wire("a segment age", *age));
+  }
+  if (const auto age = change->retention_ms()) {
+    TRY(settings.retention_age, duration_from_wire("a retention", *age));
+  }
+  return topic;
+}
+
 flatbuffers::Offset<wire::TopicSettings> settings_to_wire(flatbuffers::FlatBufferBuilder& builder,
                                                           const LogSettings& settings) {
   return wire::CreateTopicSettings(builder, settings.segment_size, milliseconds(settings.segment_age),

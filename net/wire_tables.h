@@ -17,6 +17,8 @@ namespace millrace {
 // long to count in nanoseconds; ranges are for check_topic().
 [[nodiscard]] Result<Topic> topic_from_wire(std::string_view name, std::uint32_t partitions,
                                             const wire::TopicSettings* settings);
+// The topic with those of its settings replaced that `change` names; errors as above.
+[[nodiscard]] Result<Topic> changed_topic(Topic topic, const wire::TopicSettingsChange* change);
 [[nodiscard]] flatbuffers::Offset<wire::TopicSettings> settings_to_wire(
     flatbuffers::FlatBufferBuilder& builder, const LogSettings& settings);
 [[nodiscard]] flatbuffers::Offset<wire::TopicDescription> topic_to_wire(

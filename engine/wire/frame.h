@@ -43,6 +43,7 @@ enum class FrameType : std::uint8_t {
   list_offsets = 8,
   trim = 9,
   status = 10,
+  alter_topic = 11,
   error = 255,
 };
 inline constexpr std::uint8_t k_answer_bit = 128;

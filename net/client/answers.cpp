@@ -117,6 +117,12 @@ Result<TopicDescription> described_topic(const CallAnswer& answer) {
   return description;
 }
 
+Result<TopicSpec> altered_topic(const CallAnswer& answer) {
+  TRY(const auto table, table_of<wire::AlterTopicAnswer>(answer));
+  if (table->topic() == nullptr) return lacks("the topic");
+  return topic_spec(*table->topic());
+}
+
 Result<Produced> produced(const CallAnswer& answer) {
   TRY(const auto table, table_of<wire::ProduceAnswer>(answer));
   if (table->reached() > wire::Ack::MAX || table->base_offset() < 0)

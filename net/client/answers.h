@@ -21,6 +21,7 @@ namespace millrace {
 // Appends the topics of one page; whether there is another behind it.
 [[nodiscard]] Result<bool> add_listed_topics(const CallAnswer& answer, std::vector<TopicSpec>& topics);
 [[nodiscard]] Result<TopicDescription> described_topic(const CallAnswer& answer);
+[[nodiscard]] Result<TopicSpec> altered_topic(const CallAnswer& answer);
 [[nodiscard]] Result<Produced> produced(const CallAnswer& answer);
 [[nodiscard]] Result<Fetched> fetched(const CallAnswer& answer);
 [[nodiscard]] Result<ListedOffset> listed_offset(const CallAnswer& answer);

@@ -114,6 +114,9 @@ Result<std::vector<TopicSpec>> BlockingClient::list_topics() {
 Result<TopicDescription> BlockingClient::describe_topic(std::string name) {
   return run([&](Client& inner) { return inner.describe_topic(std::move(name)); });
 }
+Result<TopicSpec> BlockingClient::alter_topic(std::string name, TopicSettingsChange change) {
+  return run([&](Client& inner) { return inner.alter_topic(std::move(name), change); });
+}
 Result<void> BlockingClient::delete_topic(std::string name) {
   return run([&](Client& inner) { return inner.delete_topic(std::move(name)); });
 }

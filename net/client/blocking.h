@@ -55,6 +55,7 @@ class BlockingClient {
   [[nodiscard]] Result<TopicId> create_topic(TopicSpec topic);
   [[nodiscard]] Result<std::vector<TopicSpec>> list_topics();
   [[nodiscard]] Result<TopicDescription> describe_topic(std::string name);
+  [[nodiscard]] Result<TopicSpec> alter_topic(std::string name, TopicSettingsChange change);
   [[nodiscard]] Result<void> delete_topic(std::string name);
   [[nodiscard]] Result<ListedOffset> list_offset(PartitionName of, OffsetQuery query,
                                                  std::int64_t timestamp = 0);

@@ -108,6 +108,22 @@ Task<Result<TopicDescription>> Client::describe_topic(std::string name) {
   co_return described_topic(answer);
 }
 
+Task<Result<TopicSpec>> Client::alter_topic(std::string name, TopicSettingsChange change) {
+  const Self self = connection_;
+  Fields& fields = self->builder();
+  const auto wire_name = fields.CreateString(name);
+  wire::TopicSettingsChangeBuilder changes(fields);
+  if (change.segment_bytes) changes.add_segment_bytes(*change.segment_bytes);
+  if (change.segment_age) changes.add_segment_ms(milliseconds(*change.segment_age));
+  if (change.retention_bytes) changes.add_retention_bytes(*change.retention_bytes);
+  if (change.retention_age) changes.add_retention_ms(milliseconds(*change.retention_age));
+  const auto wire_change = changes.Finish();
+  fields.Finish(wire::CreateAlterTopic(fields, wire_name, nullptr, wire_change,
+                                       milliseconds_32(self->options().request_timeout)));
+  CO_TRY(const CallAnswer answer, co_await ask(*self, FrameType::alter_topic));
+  co_return altered_topic(answer);
+}
+
 Task<Result<void>> Client::delete_topic(std::string name) {
   const Self self = connection_;
   Fields& fields = self->builder();

@@ -97,6 +97,10 @@ class Client {
   Task<Result<TopicId>> create_topic(TopicSpec topic);
   Task<Result<std::vector<TopicSpec>>> list_topics();               // sorted by name
   Task<Result<TopicDescription>> describe_topic(std::string name);  // unknown_topic
+  // Changes some of its settings, in force when this returns, and gives the topic as it is then. Fewer bytes
+  // or a shorter age let old segments go with the server's next look at them. unknown_topic,
+  // invalid_argument, disk_full.
+  Task<Result<TopicSpec>> alter_topic(std::string name, TopicSettingsChange change);
   // Its records are gone when this returns. unknown_topic.
   Task<Result<void>> delete_topic(std::string name);
 

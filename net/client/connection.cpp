@@ -20,6 +20,8 @@ std::string_view name(FrameType type) {
       return "describe topic";
     case FrameType::delete_topic:
       return "delete topic";
+    case FrameType::alter_topic:
+      return "alter topic";
     case FrameType::produce:
       return "produce";
     case FrameType::fetch:

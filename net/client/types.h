@@ -39,6 +39,15 @@ struct TopicSpec {
   TopicId id{};                       // given by the server; ignored when creating
 };
 
+// Settings that change; nothing: stays as it is. Zeros as in TopicSpec.
+struct TopicSettingsChange {
+  std::optional<std::uint64_t> segment_bytes{};
+  std::optional<Duration> segment_age{};
+  std::optional<std::uint64_t> retention_bytes{};
+  std::optional<Duration> retention_age{};
+  friend bool operator==(const TopicSettingsChange&, const TopicSettingsChange&) = default;
+};
+
 struct PartitionDescription {
   std::uint32_t partition = 0;
   GroupId group{0};  // names the partition's folder on the server

@@ -70,7 +70,7 @@ TEST(ServerBounds, ASlowWriterIsClosedAndASteadyOneIsNot) {
       co_await steady.send(part(large, at, std::min(at + 16'384, large.size())));
       co_await pass(here, milliseconds(125));
       // A byte now and then does not help.
-      if (at == 16'384 * 20) co_await slow.send(part(small, 60, 61));
+      if (at == 20 * std::size_t{16'384}) co_await slow.send(part(small, 60, 61));
     }
     EXPECT_EQ((co_await steady.receive()).answer<wire::ProduceAnswer>(FrameType::produce)->base_offset(), 0);
     co_await pass(here, seconds(4));

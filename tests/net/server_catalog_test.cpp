@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <set>
 
+#include "net/client/client.h"
 #include "net/topic_record.h"
 #include "tests/net/server_peer.h"
 #include "tests/net/server_story.h"
@@ -10,6 +11,7 @@
 namespace millrace::test {
 namespace {
 
+using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 
 Task<std::vector<std::string>> names(Peer& peer) {
@@ -46,6 +48,44 @@ TEST(ServerCatalog, TopicsAndTheirSettingsAreThereAfterARestart) {
     EXPECT_EQ(topic->settings()->segment_ms(), 2'000u);
     EXPECT_EQ(topic->settings()->retention_bytes(), 3_MiB);
     EXPECT_EQ(topic->settings()->retention_ms(), 4'000u);
+  });
+}
+
+TEST(ServerCatalog, ChangedSettingsAreInForceAndThereAfterARestart) {
+  ServerStory story({.shards = 2});
+  const auto full_of = [](Peer& peer, std::uint32_t partition) -> Task<void> {
+    for (int i = 0; i < 8; ++i) co_await peer.produce("orders", large_batch(64_KiB), partition);
+  };
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Client client(here, {.server = server});
+    Peer peer = co_await Peer::greeted(here, server);
+    const auto id = co_await client.create_topic(
+        {.name = "orders", .partitions = 2, .segment_bytes = 128_KiB, .retention_age = 1h});
+    for (std::uint32_t p = 0; p < 2; ++p) co_await full_of(peer, p);
+    const auto altered =
+        co_await client.alter_topic("orders", {.retention_bytes = 128_KiB, .retention_age = 0s});
+    EXPECT_TRUE(id && altered) << altered.error().message;
+    if (!id || !altered) co_return;
+    EXPECT_EQ(altered->id, *id);
+    EXPECT_EQ(altered->segment_bytes, 128_KiB) << "not named: as it was";
+    EXPECT_EQ(altered->retention_bytes, 128_KiB);
+    EXPECT_EQ(altered->retention_age, 0s);
+    co_await here.sleep(1min);
+    for (std::uint32_t p = 0; p < 2; ++p) {
+      const auto start = co_await client.list_offset({"orders", p}, OffsetQuery::earliest);
+      EXPECT_GT(start->offset, Offset{0}) << "partition " << p << " still holds everything";
+    }
+    const auto refused = co_await client.alter_topic("orders", {.segment_bytes = 1});
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ((co_await client.alter_topic("orderz", {})).error().code, ErrorCode::unknown_topic);
+  });
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Client client(here, {.server = server});
+    const auto topics = co_await client.list_topics();
+    EXPECT_EQ(topics->size(), 1u);
+    EXPECT_EQ(topics->front().segment_bytes, 128_KiB);
+    EXPECT_EQ(topics->front().retention_bytes, 128_KiB);
+    EXPECT_EQ(topics->front().retention_age, 0s);
   });
 }
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "net/client/client.h"
 #include "tests/net/server_peer.h"
 #include "tests/net/server_story.h"
 
@@ -218,6 +219,10 @@ TEST(ServerRequests, ListsOfManyTopicsComeInPagesInTheOrderOfNames) {
     }
     EXPECT_EQ(seen, k_topics);
     EXPECT_EQ(pages, 2);
+    Client client(here, {.server = server});
+    const auto listed = co_await client.list_topics();
+    EXPECT_TRUE(listed) << listed.error().message;
+    if (listed) EXPECT_EQ(listed->size(), std::size_t{k_topics}) << "the client turns the pages";
   });
 }
 

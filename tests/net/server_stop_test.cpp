@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
+#include <utility>
 
 #include "tests/net/server_peer.h"
 #include "tests/net/server_story.h"
@@ -99,8 +100,9 @@ TEST_P(ServerStop, UnderLoadWhatWasTakenIsAcknowledgedTheRestIsRefusedAndNothing
     ASSERT_TRUE(story.started()) << story.why();
     EXPECT_TRUE(story.started()->clean);
     EXPECT_TRUE(story.started()->notes.empty()) << story.started()->notes.front();
-    ASSERT_TRUE(story.run_script(
-        [&](Reactor& here, Address server) { return expect_stored(here, server, load.acknowledged); }));
+    ASSERT_TRUE(story.run_script([&](Reactor& here, Address server) {
+      return expect_stored(here, std::move(server), load.acknowledged);
+    }));
     story.expect_clean_stop();
   }
 }
@@ -132,8 +134,9 @@ TEST_P(ServerStop, AfterAFailedSyncNothingMoreIsAcknowledgedAndTheNodeEndsWithIt
 
   story.start();
   ASSERT_TRUE(story.started()) << story.why();
-  ASSERT_TRUE(story.run_script(
-      [&](Reactor& here, Address server) { return expect_stored(here, server, load.acknowledged); }));
+  ASSERT_TRUE(story.run_script([&](Reactor& here, Address server) {
+    return expect_stored(here, std::move(server), load.acknowledged);
+  }));
   story.expect_clean_stop();
 }
 

@@ -41,8 +41,8 @@ void ServerStory::begin() {
   });
 }
 
-bool ServerStory::run_script(Script script) {
-  const SimEnd end = world_.run(client_, [&, script](Reactor& reactor) -> Task<void> {
+bool ServerStory::run_script(const Script& script) {
+  const SimEnd end = world_.run(client_, [this, script](Reactor& reactor) -> Task<void> {
     co_await script(reactor, server_.address(7420));
   });
   EXPECT_EQ(end, SimEnd::reached) << name(end) << "\n" << world_.waiting();
@@ -62,10 +62,10 @@ void ServerStory::expect_clean_stop() {
   EXPECT_TRUE(result) << result.error().message;
 }
 
-void ServerStory::run(Script script) {
+void ServerStory::run(const Script& script) {
   start();
   ASSERT_TRUE(started_) << why();
-  if (run_script(std::move(script))) expect_clean_stop();
+  if (run_script(script)) expect_clean_stop();
 }
 
 std::string ServerStory::why() const {

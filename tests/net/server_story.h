@@ -37,13 +37,13 @@ class ServerStory {
   NodeSetup setup;
   Options options;
 
-  void run(Script script);
+  void run(const Script& script);
 
   // The parts of run(). start() returns when clients can connect, or the node has ended; begin() at once.
   void start();
   void begin();
   // False: the script has not ended, and the test has failed.
-  bool run_script(Script script);
+  bool run_script(const Script& script);
   // SIGTERM; the node's result.
   Result<void> stop();
   void expect_clean_stop();

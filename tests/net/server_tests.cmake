@@ -13,5 +13,5 @@ millrace_test(server_test
     server_stop_test.cpp
     server_threads_test.cpp
     ../reactor/uring_harness.cpp
-  DEPENDS server_story)
+  DEPENDS millrace_client server_story)
 target_compile_definitions(server_test PRIVATE MILLRACE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
