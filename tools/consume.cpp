@@ -17,13 +17,15 @@ namespace {
 // Lines leave when this much has gathered, or when nothing more has come.
 constexpr std::size_t k_output_size = 256u << 10;
 
+constexpr const char* k_format_default = "%s\\n";
+
 struct ConsumeFlags {
   Address server = ClientOptions{}.server;
   std::string topic;
   StartOffset start;
   std::optional<std::uint64_t> count;
   bool stop_at_end = false;
-  FormatString format = *FormatString::parse("%s\\n");
+  FormatString format = *FormatString::parse(k_format_default);
   std::optional<std::uint32_t> partition;
 };
 
@@ -34,14 +36,20 @@ class Consumption {
       : flags_(flags), client_(client), consumer_(client, consumer_options(flags)) {}
 
   Task<int> run() {
-    Result<void> done = co_await follow();
-    if (done) done = co_await print_records();
+    const int signal = co_await until_signal(client_.reactor(), work());
     write_output(out_);
-    if (!done) co_return report("consume", done.error());
-    co_return k_exit_ok;
+    if (!done_) co_return report("consume", done_.error());
+    // Who follows a topic for ever ends this way.
+    const bool is_usual = !flags_.stop_at_end && !flags_.count;
+    co_return signal == 0 || is_usual ? k_exit_ok : k_exit_signal + signal;
   }
 
  private:
+  Task<void> work() {
+    done_ = co_await follow();
+    if (done_) done_ = co_await print_records();
+  }
+
   // A follower outlives a restart of the server; one that shall stop at the end has nothing to wait for.
   static ConsumerOptions consumer_options(const ConsumeFlags& flags) {
     ConsumerOptions options;
@@ -67,22 +75,12 @@ class Consumption {
       const PartitionName name{flags_.topic, i};
       // The end first: what is written meanwhile is beyond it.
       CO_TRY(const ListedOffset end, co_await client_.list_offset(name, OffsetQuery::latest));
-      CO_TRY(const Offset from, co_await start_of(name));
+      CO_TRY(const Offset from, co_await find_offset(client_, name, flags_.start));
       if (flags_.stop_at_end && from >= end.offset) continue;
       consumer_.follow(name, from);
       ends_.push_back({name, end.offset});
     }
     co_return Result<void>();
-  }
-
-  Task<Result<Offset>> start_of(PartitionName name) {
-    if (flags_.start.query == StartOffset::Query::offset) co_return Offset{flags_.start.value};
-    OffsetQuery query = OffsetQuery::earliest;
-    if (flags_.start.query == StartOffset::Query::latest) query = OffsetQuery::latest;
-    if (flags_.start.query == StartOffset::Query::timestamp) query = OffsetQuery::timestamp;
-    CO_TRY(const ListedOffset listed,
-           co_await client_.list_offset(std::move(name), query, flags_.start.value));
-    co_return listed.offset;
   }
 
   Task<Result<void>> print_records() {
@@ -130,22 +128,8 @@ class Consumption {
   Consumer consumer_;
   std::vector<End> ends_;
   std::string out_;
+  Result<void> done_;
 };
-
-template <class Parse, class Value>
-void add_parsed(CLI::App& command, const std::string& name, Value& value, Parse parse,
-                const std::string& what, const char* type) {
-  command
-      .add_option_function<std::string>(
-          name,
-          [&value, parse, name](const std::string& text) {
-            auto parsed = parse(text);
-            if (!parsed) throw CLI::ValidationError(name, parsed.error().message);
-            value = *std::move(parsed);
-          },
-          what)
-      ->type_name(type);
-}
 
 }  // namespace
 
@@ -153,27 +137,29 @@ void add_consume(CLI::App& program, Run& run) {
   CLI::App& command = *program.add_subcommand("consume", "Print a topic's records, and follow it");
   const auto flags = std::make_shared<ConsumeFlags>();
   add_server(command, flags->server);
-  command.add_option("TOPIC", flags->topic, "Which topic")->required();
+  command.add_option("TOPIC", flags->topic, "The topic to read")->required();
   add_parsed(command, "-o,--offset", flags->start, &StartOffset::parse,
              "Where to begin: earliest, latest, an offset, or @ and a time (milliseconds since 1970 or "
-             "2026-01-31T12:00:00Z); "
-             "default: earliest",
-             "WHERE");
-  command.add_option("-n,--count", flags->count, "Stop after so many records")->type_name("N");
-  command.add_flag("-e,--end", flags->stop_at_end, "Stop at the end as it is now");
+             "2026-01-31T12:00:00Z)",
+             "WHERE")
+      ->default_str("earliest");
+  add_number(command, "-n,--count", flags->count, "Stop after so many records");
+  command.add_flag("-e,--end", flags->stop_at_end,
+                   "Stop at the end as it is now, instead of waiting for more");
   add_parsed(command, "-f,--print", flags->format, &FormatString::parse,
              "How to print a record: %t topic, %p partition, %o offset, %T timestamp, %k key, %K its length, "
-             "%s value, %S its length, "
-             "%h headers, %%, \\n \\r \\t \\\\ \\xHH; default: %s\\n",
-             "FORMAT");
-  command.add_option("-p,--partition", flags->partition, "Only this partition")->type_name("N");
+             "%s value, %S its length, %h headers, %%, \\n \\r \\t \\\\ \\xHH",
+             "FORMAT")
+      ->default_str(k_format_default);
+  add_number(command, "-p,--partition", flags->partition, "Only this partition");
   command.footer("Example:\n  millrace consume events -o earliest -e -f '%p/%o %k: %s\\n'");
   command.callback([&run, flags] {
     run = [flags] {
-      return with_client("consume", flags->server, [&](UringReactor&, Client& client) -> Task<int> {
+      const auto consume = [&](UringReactor&, Client& client) -> Task<int> {
         Consumption consumption(*flags, client);
         co_return co_await consumption.run();
-      });
+      };
+      return with_client("consume", flags->server, consume, Signals::are_awaited);
     };
   });
 }

@@ -1,6 +1,7 @@
 // millrace doctor: prints what examine() found.
 #include "tools/doctor.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "engine/reactor/shard_threads.h"
@@ -28,13 +29,25 @@ std::string_view name(Verdict verdict) {
   return "";
 }
 
+std::string summary_of(const std::vector<Finding>& findings) {
+  const auto count = [&](Verdict verdict) {
+    return std::ranges::count(findings, verdict, &Finding::verdict);
+  };
+  if (count(Verdict::bad) != 0) return "a server does not start here: see what is bad\n";
+  if (count(Verdict::slower) != 0)
+    return "a server starts here, and is slower or less safe than it could be\n";
+  return "a server has all it needs here\n";
+}
+
 std::string text_of(const std::vector<Finding>& findings) {
+  std::size_t width = 0;
+  for (const Finding& finding : findings) width = std::max(width, finding.what.size());
   std::string text;
   for (const Finding& finding : findings) {
-    text += fmt::format("{:<6}  {:<16}  {}\n", name(finding.verdict), finding.what, finding.value);
-    if (!finding.meaning.empty()) text += fmt::format("{:<26}{}\n", "", finding.meaning);
+    text += fmt::format("{:<6}  {:<{}}  {}\n", name(finding.verdict), finding.what, width, finding.value);
+    if (!finding.meaning.empty()) text += fmt::format("{:{}}{}\n", "", width + 10, finding.meaning);
   }
-  return text;
+  return text + summary_of(findings);
 }
 
 Json json_of(const std::vector<Finding>& findings) {
@@ -66,7 +79,8 @@ void add_doctor(CLI::App& program, Run& run) {
   const auto flags = std::make_shared<DoctorFlags>();
   command
       .add_option("--data", flags->folder,
-                  "Examine the disk under this folder; a small file is written there and removed")
+                  "Examine the disk under this folder, or where it would be made; a small file is written "
+                  "there and removed")
       ->type_name("DIR")
       ->capture_default_str();
   add_output_format(command, flags->format);

@@ -1,6 +1,7 @@
 // What a machine offers to a server, in plain words.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,11 @@ struct Finding {
   Json measured = Json::object();  // the numbers in `value`, for programs
 };
 
-// Looks at kernel, processors and limits, and at the disk under `folder`, where a file is written and
-// removed.
-[[nodiscard]] std::vector<Finding> examine(const std::string& folder);
+// The disk's part of examine(). Measuring needs io_uring.
+enum class DiskWrites : std::uint8_t { measure, leave_out };
+[[nodiscard]] std::vector<Finding> examine_disk(const std::string& data, DiskWrites writes);
+// Looks at kernel, processors and limits, and at the disk under the folder `data` (or the nearest above it
+// that exists), where a file is written and removed.
+[[nodiscard]] std::vector<Finding> examine(const std::string& data);
 
 }  // namespace millrace::tools

@@ -12,6 +12,7 @@ enum ExitCode : int {
   k_exit_unavailable = 3,  // no server could be reached
   k_exit_unknown = 4,      // a request was sent and no answer came: it may or may not have happened
   k_exit_unhealthy = 10,   // log verify found damage; doctor found what keeps a server from starting
+  k_exit_signal = 128,     // plus the signal's number: told to stop before it was done
 };
 
 [[nodiscard]] constexpr ExitCode exit_code_of(ErrorCode code) {

@@ -82,8 +82,8 @@ std::string text_of(const VerifyReport& report) {
     text += fmt::format("DAMAGE {} at {}: {}\n", finding.file, finding.position, finding.meaning);
   }
   text += report.is_whole() ? "everything that is stored is whole\n"
-                            : fmt::format("{} damaged place{}\n", report.findings.size(),
-                                          report.findings.size() == 1 ? "" : "s");
+                            : fmt::format("{} damaged place{}; put what is damaged back from a copy\n",
+                                          report.findings.size(), report.findings.size() == 1 ? "" : "s");
   return text;
 }
 
@@ -126,8 +126,7 @@ void add_log(CLI::App& program, Run& run) {
   dumps.add_flag("--segments-only", flags->segments_only, "Leave out the journals")->excludes(journals);
   dumps.add_flag("--all-commits", flags->all_commits,
                  "Commits of earlier starts, too, which no start reads any more");
-  dumps.add_option("--group", flags->group, "This group alone (topic describe names a partition's)")
-      ->type_name("N");
+  add_number(dumps, "--group", flags->group, "This group alone (topic describe names a partition's)");
   dumps.footer(
       "With --format json each line is an object.\n\nExample:\n  millrace log dump /var/lib/millrace "
       "--segments-only");

@@ -2,36 +2,30 @@
 #include <csignal>
 #include <exception>
 #include <fmt/format.h>
-#include <string>
-#include <vector>
+#include <memory>
 
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
+#include "tools/help.h"
 #include "tools/terminal.h"
 
 namespace millrace::tools {
 namespace {
 
-// "there is no command 'serv'; did you mean 'serve'?", when that is what is wrong.
-std::string unknown_command(const CLI::App& program) {
-  const CLI::App* app = &program;
-  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
-  std::vector<std::string> names;
-  for (const CLI::App* command : app->get_subcommands({})) names.push_back(command->get_name());
-  const std::vector<std::string> rest = app->remaining();
-  if (names.empty() || rest.empty()) return {};
-  return fmt::format("there is no command '{}'; did you mean '{}'?", rest.front(),
-                     closest(rest.front(), names));
-}
-
 int run_program(int argc, char** argv) {
   CLI::App program{"Millrace: a log server and storage engine", "millrace"};
   program.require_subcommand(1);
-  program.set_help_all_flag("--help-all", "Print the help of every command and exit");
+  // Commands inherit these; --help-all and --version, added at the end, are the program's alone.
+  program.formatter(std::make_shared<Help>());
+  program.set_help_flag("-h,--help", "Print this and exit");
+  program.fallthrough();  // --config may stand anywhere
   program.footer(
       "Flags also come from the environment (--data: MILLRACE_DATA) and from a TOML file (--config FILE);\n"
       "a flag wins over the environment, the environment over the file.\n\n"
-      "Example:\n  millrace serve --data /var/lib/millrace");
+      "Example:\n"
+      "  millrace serve --data /var/lib/millrace &\n"
+      "  echo hello | millrace produce greetings\n"
+      "  millrace consume greetings --end");
   Run run;
   add_serve(program, run);
   add_status(program, run);
@@ -42,16 +36,13 @@ int run_program(int argc, char** argv) {
   add_doctor(program, run);
   add_version(program, run);
   add_other_sources(program);
+  program.set_help_all_flag("--help-all", "Print the help of every command and exit");
+  program.set_version_flag("--version", "millrace " MILLRACE_VERSION, "Print the version and exit");
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);
-    const std::string unknown = unknown_command(program);
-    if (unknown.empty()) {
-      program.exit(error);
-    } else {
-      write_error(fmt::format("millrace: {}\n", unknown));
-    }
+    write_error(usage_error(program, error));
     return k_exit_usage;
   }
   return run();

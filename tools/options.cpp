@@ -1,7 +1,9 @@
 #include "tools/options.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <map>
@@ -30,8 +32,10 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }
 
 bool is_configurable(const CLI::Option* option) {
-  return !option->get_lnames().empty() && option->get_lnames().front() != "help" &&
-         option->get_lnames().front() != "config";
+  static constexpr std::array<std::string_view, 4> k_of_the_program = {"help", "help-all", "version",
+                                                                       "config"};
+  return !option->get_lnames().empty() &&
+         std::ranges::find(k_of_the_program, option->get_lnames().front()) == k_of_the_program.end();
 }
 
 // Every key that a file may have ("topic.create.segment-bytes"), with its option.
@@ -62,8 +66,9 @@ class ConfigFile : public CLI::ConfigTOML {
       }
       const auto found = known.find(item.fullname());
       if (found == known.end()) {
-        throw CLI::ConfigError(fmt::format("'{}' is no key of the config file; did you mean '{}'?",
-                                           item.fullname(), closest(item.fullname(), names)));
+        const std::string best = closest(item.fullname(), names);
+        throw CLI::ConfigError(fmt::format("'{}' is no key of the config file{}", item.fullname(),
+                                           best.empty() ? "" : fmt::format("; did you mean '{}'?", best)));
       }
       const std::string& variable = found->second->get_envname();
       if (variable.empty() || std::getenv(variable.c_str()) == nullptr) kept.push_back(std::move(item));
@@ -84,56 +89,58 @@ void name_variables(CLI::App& app) {
 
 }  // namespace
 
+namespace options_detail {
+
+std::string long_name(const std::string& names) {
+  return names.substr(names.find("--"));
+}
+
+Result<std::uint64_t> parse_number(const std::string& text, std::uint64_t least, std::uint64_t most) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size() && number >= least && number <= most)
+    return number;
+  const std::string range = most == std::numeric_limits<std::uint64_t>::max()
+                                ? fmt::format("of {} or more", least)
+                                : fmt::format("from {} to {}", least, most);
+  return fail(ErrorCode::invalid_argument, "'{}' is no whole number {}", text, range);
+}
+
+}  // namespace options_detail
+
 void add_server(CLI::App& command, Address& server) {
-  command
-      .add_option_function<std::string>(
-          "-s,--server",
-          [&server](const std::string& text) {
-            auto address = parse_address(text);
-            if (!address) throw CLI::ValidationError("--server", address.error().message);
-            server = *std::move(address);
-          },
-          "Where the server listens")
-      ->type_name("HOST:PORT")
-      ->default_str(to_string(server));
+  add_address(command, "-s,--server", server, "Where the server listens");
+}
+
+CLI::Option* add_address(CLI::App& command, const std::string& names, Address& address,
+                         const std::string& what) {
+  const auto parse = [](const std::string& text) { return parse_address(text); };
+  return add_parsed(command, names, address, parse, what, "HOST:PORT")->default_str(to_string(address));
 }
 
 void add_output_format(CLI::App& command, OutputFormat& format) {
-  const std::map<std::string, OutputFormat> names{{"table", OutputFormat::table},
-                                                  {"json", OutputFormat::json}};
-  command.add_option("--format", format, "For people or for programs: table or json")
-      ->transform(CLI::CheckedTransformer(names, CLI::ignore_case))
-      ->type_name("FORMAT")
-      ->default_str("table");
+  add_choice<OutputFormat>(command, "--format", format,
+                           {{"table", OutputFormat::table}, {"json", OutputFormat::json}},
+                           "A table for people, or JSON for programs");
 }
 
-CLI::Option* add_size(CLI::App& command, const std::string& name, std::uint64_t& bytes,
-                      const std::string& what) {
-  return command
-      .add_option_function<std::string>(
-          name,
-          [&bytes, name](const std::string& text) {
-            const auto size = parse_size(text);
-            if (!size) throw CLI::ValidationError(name, size.error().message);
-            bytes = *size;
-          },
-          what)
-      ->type_name("SIZE")
+CLI::Option* add_size(CLI::App& command, const std::string& names, std::uint64_t& bytes,
+                      const std::string& what, std::uint64_t most) {
+  const auto parse = [most](const std::string& text) -> Result<std::uint64_t> {
+    TRY(const std::uint64_t size, parse_size(text));
+    if (size > most)
+      return fail(ErrorCode::invalid_argument, "'{}' is more than {}", text, format_size(most));
+    return size;
+  };
+  return add_parsed(command, names, bytes, parse, what, "SIZE")
       ->default_str(bytes == 0 ? "" : format_size(bytes));
 }
 
-CLI::Option* add_duration(CLI::App& command, const std::string& name, Duration& duration,
+CLI::Option* add_duration(CLI::App& command, const std::string& names, Duration& duration,
                           const std::string& what) {
-  return command
-      .add_option_function<std::string>(
-          name,
-          [&duration, name](const std::string& text) {
-            const auto parsed = parse_duration(text);
-            if (!parsed) throw CLI::ValidationError(name, parsed.error().message);
-            duration = *parsed;
-          },
-          what)
-      ->type_name("DURATION");
+  const auto parse = [](const std::string& text) { return parse_duration(text); };
+  return add_parsed(command, names, duration, parse, what, "DURATION")
+      ->default_str(duration == Duration::zero() ? "" : format_duration(duration));
 }
 
 void add_other_sources(CLI::App& program) {
@@ -141,7 +148,7 @@ void add_other_sources(CLI::App& program) {
   const char* file = std::getenv("MILLRACE_CONFIG");
   program
       .set_config("--config", file == nullptr ? "" : file,
-                  "A TOML file with values for flags (MILLRACE_CONFIG)", file != nullptr)
+                  "A TOML file with values of flags; also MILLRACE_CONFIG", file != nullptr)
       ->type_name("FILE");
   program.config_formatter(std::make_shared<ConfigFile>(program));
   name_variables(program);
@@ -157,9 +164,14 @@ std::string variable_of(std::string_view long_name) {
 }
 
 std::string closest(std::string_view text, const std::vector<std::string>& candidates) {
-  const auto best =
-      std::ranges::min_element(candidates, {}, [&](const std::string& name) { return distance(text, name); });
-  return best == candidates.end() ? std::string() : *best;
+  // Whoever types a part of a name means it; else a slip or two, as many as the word bears.
+  const auto begins = [&](const std::string& name) { return text.size() >= 5 && name.starts_with(text); };
+  if (const auto whole = std::ranges::find_if(candidates, begins); whole != candidates.end()) return *whole;
+  const auto edits = [&](const std::string& name) { return distance(text, name); };
+  const auto best = std::ranges::min_element(candidates, {}, edits);
+  if (best == candidates.end()) return "";
+  const std::size_t letters = text.size() - std::min(text.find_first_not_of('-'), text.size());
+  return edits(*best) <= std::max<std::size_t>(1, letters / 3) ? *best : "";
 }
 
 }  // namespace millrace::tools

@@ -36,17 +36,26 @@ class Production {
 
   Task<int> run() {
     report_.start(producer_.statistics());
-    Result<void> done = co_await open_topic();
-    if (done) done = flags_.raw.empty() ? co_await produce_lines() : co_await produce_file();
-    const Result<void> flushed = co_await producer_.flush();
-    // The first batch that failed says more than what failed because of it.
-    if (!flushed) done = flushed;
-    report_.finish();
-    if (!done) co_return report("produce", done.error());
-    co_return k_exit_ok;
+    int signal = co_await until_signal(reactor_, take_records());
+    // What was taken is sent, unless a second signal says otherwise.
+    if (const int second = co_await until_signal(reactor_, flush()); second != 0) signal = second;
+    report_.finish(done_.has_value());
+    if (!done_) co_return report("produce", done_.error());
+    co_return signal == 0 ? k_exit_ok : k_exit_signal + signal;
   }
 
  private:
+  Task<void> take_records() {
+    done_ = co_await open_topic();
+    if (done_) done_ = flags_.raw.empty() ? co_await produce_lines() : co_await produce_file();
+  }
+
+  Task<void> flush() {
+    const Result<void> flushed = co_await producer_.flush();
+    // The first batch that failed says more than what failed because of it.
+    if (!flushed) done_ = flushed;
+  }
+
   ProducerOptions options() const {
     return {.acks = flags_.acks,
             .codec = flags_.codec,
@@ -139,6 +148,7 @@ class Production {
   Producer producer_;
   ProducerTopic topic_;
   std::vector<RecordHeader> headers_;
+  Result<void> done_;
 };
 
 void add_header(ProduceFlags& flags, const std::string& text) {
@@ -150,8 +160,8 @@ void add_header(ProduceFlags& flags, const std::string& text) {
 
 void add_record_flags(CLI::App& command, const std::shared_ptr<ProduceFlags>& flags) {
   command.add_option("TOPIC", flags->topic, "Where the records go")->required();
-  command.add_option("-p,--partition", flags->partition, "The partition (default: by the key)")
-      ->type_name("N");
+  add_number(command, "-p,--partition", flags->partition,
+             "The partition; without it, the key decides, and records without a key are spread");
   CLI::Option* key = command.add_option("-k,--key", flags->key, "The key of every record")->type_name("KEY");
   CLI::Option* delimiter =
       command
@@ -175,46 +185,23 @@ void add_record_flags(CLI::App& command, const std::shared_ptr<ProduceFlags>& fl
 }
 
 void add_delivery_flags(CLI::App& command, const std::shared_ptr<ProduceFlags>& flags) {
-  const std::map<std::string, Acks> acks{
-      {"none", Acks::none}, {"leader", Acks::leader}, {"durable", Acks::durable}};
-  command
-      .add_option("--acks", flags->acks,
-                  "What to wait for: none, leader (its memory) or durable (its device)")
-      ->transform(CLI::CheckedTransformer(acks))
-      ->type_name("LEVEL")
-      ->default_str("durable");
-  const std::map<std::string, Codec> codecs{
-      {"none", Codec::none}, {"lz4", Codec::lz4}, {"zstd", Codec::zstd}};
-  command.add_option("-z,--compression", flags->codec, "none, lz4 or zstd")
-      ->transform(CLI::CheckedTransformer(codecs))
-      ->type_name("CODEC")
-      ->default_str("none");
-  command
-      .add_option_function<std::string>(
-          "--acked",
-          [flags](const std::string& text) {
-            auto format = FormatString::parse(text);
-            if (!format) throw CLI::ValidationError("--acked", format.error().message);
-            flags->acked = *std::move(format);
-          },
-          "Print this for each record as soon as it is acknowledged; formats as in consume")
-      ->type_name("FORMAT");
+  add_choice<Acks>(command, "--acks", flags->acks,
+                   {{"none", Acks::none}, {"leader", Acks::leader}, {"durable", Acks::durable}},
+                   "What to wait for: nothing, the server's memory, or its device");
+  add_choice<Codec>(command, "-z,--compression", flags->codec,
+                    {{"none", Codec::none}, {"lz4", Codec::lz4}, {"zstd", Codec::zstd}},
+                    "How batches are compressed");
+  add_parsed(command, "--acked", flags->acked, &FormatString::parse,
+             "Print this for each record as soon as it is acknowledged; formats as in consume", "FORMAT");
   command.add_flag("--no-create", flags->no_create,
                    "Fail if the topic does not exist, instead of creating it");
-  command.add_option("--partitions", flags->partitions, "Of a topic that is created")
-      ->type_name("N")
-      ->default_str("1");
-  add_size(command, "--batch-bytes", flags->batch_bytes, "Send a batch when it has this size")
-      ->check([](const std::string& text) {
-        const auto size = parse_size(text);
-        return size && *size > k_batch_size_max ? fmt::format("at most {}", format_size(k_batch_size_max))
-                                                : std::string();
-      });
-  add_duration(command, "--linger", flags->linger, "Wait so long for more records when a batch could leave");
-  command.add_option("--in-flight", flags->batches_in_flight, "Batches on their way at a time, a partition")
-      ->check(CLI::Range(1u, k_requests_in_flight_max))
-      ->type_name("N")
-      ->default_str("5");
+  add_number(command, "--partitions", flags->partitions, "Of a topic that is created", {.least = 1});
+  add_size(command, "--batch-bytes", flags->batch_bytes, "Send a batch when it has this size",
+           k_batch_size_max);
+  add_duration(command, "--linger", flags->linger, "Wait so long for more records when a batch could leave")
+      ->default_str("0s");
+  add_number(command, "--in-flight", flags->batches_in_flight, "Batches on their way at a time, a partition",
+             {.least = 1, .most = k_requests_in_flight_max});
 }
 
 }  // namespace
@@ -230,10 +217,11 @@ void add_produce(CLI::App& program, Run& run) {
       "Example:\n  millrace produce events -K : --acked '%p/%o %k\\n' < lines.txt");
   command.callback([&run, flags] {
     run = [flags] {
-      return with_client("produce", flags->server, [&](UringReactor& reactor, Client& client) -> Task<int> {
+      const auto produce = [&](UringReactor& reactor, Client& client) -> Task<int> {
         Production production(*flags, reactor, client);
         co_return co_await production.run();
-      });
+      };
+      return with_client("produce", flags->server, produce, Signals::are_awaited);
     };
   });
 }

@@ -1,5 +1,6 @@
 #include "tools/produce_report.h"
 
+#include <array>
 #include <fmt/format.h>
 
 #include "engine/base/compression.h"
@@ -19,6 +20,29 @@ std::string grouped(std::uint64_t number) {
     text.insert(at, ",");
   }
   return text;
+}
+
+// "512 B", "5.9 MB": powers of 1000, as rates of devices and networks are given.
+std::string decimal_size(double bytes) {
+  constexpr std::array<std::string_view, 4> k_names = {"kB", "MB", "GB", "TB"};
+  if (bytes < 1000) return fmt::format("{:.0f} B", bytes);
+  std::size_t unit = 0;
+  for (bytes /= 1000; bytes >= 1000 && unit + 1 < k_names.size(); bytes /= 1000) ++unit;
+  return fmt::format("{:.1f} {}", bytes, k_names[unit]);
+}
+
+// "1 record", "1,234,567 records".
+std::string records(std::uint64_t count) {
+  return fmt::format("{} record{}", grouped(count), count == 1 ? "" : "s");
+}
+
+std::uint64_t rate(std::uint64_t count, double seconds) {
+  return static_cast<std::uint64_t>(static_cast<double>(count) / seconds);
+}
+
+// Rounded to the nearest.
+std::uint64_t mean(std::uint64_t sum, std::uint64_t count) {
+  return (sum + count / 2) / count;
 }
 
 double milliseconds(Duration duration) {
@@ -61,12 +85,11 @@ Task<void> ProduceReport::show_progress(Reactor& reactor, std::shared_ptr<Produc
 
 void ProduceReport::print_progress() {
   const double elapsed = milliseconds(reactor_.now() - started_) / 1e3;
-  const auto records = static_cast<double>(statistics_->records_delivered);
   progress_shown_ = true;
-  write_error(fmt::format("\r{} records delivered, {:.1f} MB read, {} records/s   ",
-                          grouped(statistics_->records_delivered),
-                          static_cast<double>(statistics_->record_bytes) / 1e6,
-                          grouped(static_cast<std::uint64_t>(records / elapsed))));
+  const std::uint64_t delivered = statistics_->records_delivered;
+  write_error(fmt::format("\r{} delivered, {} read, {}/s   ", records(delivered),
+                          decimal_size(static_cast<double>(statistics_->record_bytes)),
+                          records(rate(delivered, elapsed))));
 }
 
 void ProduceReport::delivered(const Delivery& delivery) {
@@ -91,29 +114,27 @@ Result<void> ProduceReport::print_acked(const Delivery& delivery) {
   }
 }
 
-void ProduceReport::finish() {
+void ProduceReport::finish(bool succeeded) {
   if (watched_) *watched_ = nullptr;
   if (progress_shown_) write_error("\r\x1b[K");
   const ProducerStatistics& all = *statistics_;
   const double elapsed = std::max(milliseconds(reactor_.now() - started_) / 1e3, 1e-6);
-  const double megabytes = static_cast<double>(all.record_bytes) / 1e6;
-  std::string text =
-      fmt::format("{} records, {:.1f} MB in {:.2f} s: {} records/s, {:.1f} MB/s\n",
-                  grouped(all.records_delivered), megabytes, elapsed,
-                  grouped(static_cast<std::uint64_t>(static_cast<double>(all.records_delivered) / elapsed)),
-                  megabytes / elapsed);
-  if (all.latency.count() != 0) {
-    text += fmt::format(
-        "{} in batches of {:.0f} records: p50 {:.3f} ms, p99 {:.3f} ms, p99.9 {:.3f} ms, max {:.3f} ms\n",
-        acks_name(flags_.acks),
-        static_cast<double>(all.records_delivered) / static_cast<double>(all.latency.count()),
-        milliseconds(all.latency.percentile(50)), milliseconds(all.latency.percentile(99)),
-        milliseconds(all.latency.percentile(99.9)), milliseconds(all.latency.max()));
+  const auto bytes = static_cast<double>(all.record_bytes);
+  std::string text;
+  if (succeeded || all.records_delivered != 0) {
+    text +=
+        fmt::format("{}, {} in {:.2f} s: {}/s, {}/s\n", records(all.records_delivered), decimal_size(bytes),
+                    elapsed, records(rate(all.records_delivered, elapsed)), decimal_size(bytes / elapsed));
   }
-  if (all.records_failed != 0)
-    text += fmt::format("{} records were not written\n", grouped(all.records_failed));
+  if (all.latency.count() != 0) {
+    text += fmt::format("{} in batches of {}: p50 {:.3f} ms, p99 {:.3f} ms, p99.9 {:.3f} ms, max {:.3f} ms\n",
+                        acks_name(flags_.acks), records(mean(all.records_delivered, all.latency.count())),
+                        milliseconds(all.latency.percentile(50)), milliseconds(all.latency.percentile(99)),
+                        milliseconds(all.latency.percentile(99.9)), milliseconds(all.latency.max()));
+  }
+  if (all.records_failed != 0) text += fmt::format("{} not written\n", records(all.records_failed));
   if (all.records_unknown != 0)
-    text += fmt::format("{} records may or may not have been written\n", grouped(all.records_unknown));
+    text += fmt::format("{} may or may not have been written\n", records(all.records_unknown));
   write_error(text);
 }
 

@@ -23,7 +23,8 @@ class ProduceReport {
   void start(const ProducerStatistics& statistics);
   // The acknowledged records' lines leave at once.
   void delivered(const Delivery& delivery);
-  void finish();
+  // The summary. After a failure it counts what became of the records; before any, there is nothing to say.
+  void finish(bool succeeded);
 
  private:
   static Task<void> show_progress(Reactor& reactor, std::shared_ptr<ProduceReport*> report);

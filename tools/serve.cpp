@@ -63,25 +63,22 @@ int serve(ServeFlags& flags) {
   });
   if (!threads) return report("serve", threads.error());
   (*threads)->join();
-  if (!result) return report("serve", result.error());
-  return k_exit_ok;
+  if (result) return k_exit_ok;
+  Error& error = result.error();
+  if (error.code == ErrorCode::corruption)
+    error.message +=
+        fmt::format("\nEvery damage is named by: millrace log verify {}", flags.node.storage.folder);
+  return report("serve", error);
 }
 
 void add_storage_flags(CLI::App& command, ServeFlags& flags) {
   command.add_option("--data", flags.node.storage.folder, "The data folder; made if it is not there")
       ->required()
       ->type_name("DIR");
-  command
-      .add_option_function<std::string>(
-          "--cluster",
-          [&flags](const std::string& text) {
-            const auto cluster = parse_uuid<ClusterId>(text);
-            if (!cluster) throw CLI::ValidationError("--cluster", cluster.error().message);
-            flags.node.storage.cluster = *cluster;
-          },
-          "The cluster that the folder must belong to; a new folder gets it (default: whatever it belongs "
-          "to)")
-      ->type_name("UUID");
+  add_parsed(
+      command, "--cluster", flags.node.storage.cluster, &parse_uuid<ClusterId>,
+      "The cluster that the folder must belong to; a new folder gets it. Without it: whatever it belongs to",
+      "UUID");
   add_size(command, "--journal-file-bytes", flags.node.storage.journal_file_size,
            "Size of each of a shard's 4 journal files; a start with the same folder may change it");
   add_size(command, "--ballast-bytes", flags.node.storage.ballast_size,
@@ -91,46 +88,27 @@ void add_storage_flags(CLI::App& command, ServeFlags& flags) {
   add_size(command, "--unplaced-bytes", flags.node.log.unplaced_bytes_max,
            "Records in the journal alone, a shard; beyond it producers wait");
   add_duration(command, "--retention-interval", flags.node.log.retention_interval,
-               "How often old segments are looked for")
-      ->default_str("10s");
+               "How often old segments are looked for");
 }
 
 void add_server_flags(CLI::App& command, ServeFlags& flags) {
-  command
-      .add_option_function<std::string>(
-          "--listen",
-          [&flags](const std::string& text) {
-            auto address = parse_address(text);
-            if (!address) throw CLI::ValidationError("--listen", address.error().message);
-            flags.node.listen = *std::move(address);
-          },
-          "Where to listen; port 0 takes a free one")
-      ->type_name("HOST:PORT")
-      ->default_str(to_string(flags.node.listen));
-  command
-      .add_option("--shards", flags.shards.count,
-                  "Threads, each with its own part of the partitions (default: half of the processors)")
-      ->check(CLI::Range(1u, k_shards_max))
-      ->type_name("N")
-      ->default_str(std::to_string(flags.shards.count));
+  add_address(command, "--listen", flags.node.listen, "Where to listen; port 0 takes a free one");
+  add_number(command, "--shards", flags.shards.count, "Threads, each with its own part of the partitions",
+             {.least = 1, .most = k_shards_max})
+      ->default_str(fmt::format("half of the processors, here {}", flags.shards.count));
   command.add_flag("--no-pin", flags.no_pin, "Let the system move shards between processors");
   add_size(command, "--buffer-bytes", flags.shards.buffers.bytes_max,
            "Memory for requests, journal and readers, a shard");
-  command.add_option("--connections", flags.node.server.connections_max, "Connections at a time, a shard")
-      ->check(CLI::Range(1u, 1u << 20))
-      ->type_name("N")
-      ->capture_default_str();
+  add_number(command, "--connections", flags.node.server.connections_max, "Connections at a time, a shard",
+             {.least = 1, .most = 1u << 20});
   add_duration(command, "--idle-timeout", flags.node.server.idle_timeout,
                "Close connections that say nothing for so long");
-  const std::map<std::string, LogLevel> levels{{"debug", LogLevel::debug},
-                                               {"info", LogLevel::info},
-                                               {"warning", LogLevel::warning},
-                                               {"error", LogLevel::error}};
-  command
-      .add_option("--log-level", flags.log_level, "debug, info, warning or error; lines go to standard error")
-      ->transform(CLI::CheckedTransformer(levels))
-      ->type_name("LEVEL")
-      ->default_str("warning");
+  add_choice<LogLevel>(command, "--log-level", flags.log_level,
+                       {{"debug", LogLevel::debug},
+                        {"info", LogLevel::info},
+                        {"warning", LogLevel::warning},
+                        {"error", LogLevel::error}},
+                       "Lines of this level and above go to standard error");
 }
 
 }  // namespace

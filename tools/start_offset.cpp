@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace millrace::tools {
 namespace {
@@ -97,6 +98,15 @@ Result<StartOffset> StartOffset::parse(const std::string& text) {
               "'{}' is no place to begin; give earliest, latest, an offset from 0, @ and milliseconds since "
               "1970, or @2026-01-31T12:00:00Z",
               text);
+}
+
+Task<Result<Offset>> find_offset(Client& client, PartitionName partition, StartOffset place) {
+  if (place.query == StartOffset::Query::offset) co_return Offset{place.value};
+  OffsetQuery query = OffsetQuery::earliest;
+  if (place.query == StartOffset::Query::latest) query = OffsetQuery::latest;
+  if (place.query == StartOffset::Query::timestamp) query = OffsetQuery::timestamp;
+  CO_TRY(const ListedOffset listed, co_await client.list_offset(std::move(partition), query, place.value));
+  co_return listed.offset;
 }
 
 }  // namespace millrace::tools

@@ -1,10 +1,11 @@
-// Where `millrace consume` begins.
+// Places in a topic, as `millrace consume` and `millrace topic trim` take them.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
 #include "engine/base/error.h"
+#include "net/client/client.h"
 
 namespace millrace::tools {
 
@@ -17,5 +18,8 @@ struct StartOffset {
   // as well).
   [[nodiscard]] static Result<StartOffset> parse(const std::string& text);
 };
+
+// The place as an offset of this partition; what Client::list_offset gives.
+Task<Result<Offset>> find_offset(Client& client, PartitionName partition, StartOffset place);
 
 }  // namespace millrace::tools

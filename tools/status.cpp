@@ -1,6 +1,7 @@
 // millrace status
 #include <memory>
 
+#include "engine/base/uuid.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
 #include "tools/terminal.h"
@@ -32,12 +33,9 @@ Json json_of(const ServerStatus& status, const Address& server) {
                          {"p999_us", microseconds(latency.p999)},
                          {"max_us", microseconds(latency.max)}});
   }
-  std::string cluster;
-  for (const std::byte byte : status.cluster.bytes)
-    cluster += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
   return {{"server", status.server},
           {"address", to_string(server)},
-          {"cluster", cluster},
+          {"cluster", to_string(status.cluster)},
           {"node", status.node.value()},
           {"shards", status.shards},
           {"data", status.data},

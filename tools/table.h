@@ -1,4 +1,6 @@
-// What commands print: the same fields as an aligned table for people or as JSON for programs.
+// What commands print: the same fields as an aligned table for people or as JSON for programs. JSON has plain
+// numbers, with their unit in the field's name; in tables, fields named "bytes", "..._bytes" and "..._ms"
+// stand in the unit that suits them ("256 MiB", "7d"), the latter without "_ms" in their name.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,6 @@
 // Wrong command lines, files and places: each is refused with its status and a message that helps.
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +13,7 @@ namespace millrace::tools::test {
 namespace {
 
 using testing::HasSubstr;
+using testing::StartsWith;
 
 struct BadInput {
   Arguments arguments;
@@ -33,17 +36,31 @@ TEST_P(BadCommandLine, IsRefused) {
 INSTANTIATE_TEST_SUITE_P(
     Usage, BadCommandLine,
     testing::Values(
-        BadInput{{}, k_exit_usage, "subcommand"}, BadInput{{"serv"}, k_exit_usage, "did you mean 'serve'"},
-        BadInput{{"serve"}, k_exit_usage, "--data"},
+        BadInput{{}, k_exit_usage, "name a command: serve, status, topic"},
+        BadInput{{"serv"}, k_exit_usage, "did you mean 'serve'"}, BadInput{{"serve"}, k_exit_usage, "--data"},
         BadInput{{"serve", "--data", "x", "--listen", "nowhere"}, k_exit_usage, "--listen"},
         BadInput{{"serve", "--data", "x", "--shards", "0"}, k_exit_usage, "--shards"},
         BadInput{
             {"serve", "--data", "x", "--journal-file-bytes", "-1"}, k_exit_usage, "--journal-file-bytes"},
-        BadInput{{"serve", "--data", "x", "--log-level", "loud"}, k_exit_usage, "--log-level"},
-        BadInput{{"serve", "--data", "x", "--colour"}, k_exit_usage, "--colour"},
-        BadInput{{"topic"}, k_exit_usage, "subcommand"}, BadInput{{"topic", "create"}, k_exit_usage, "TOPIC"},
+        BadInput{{"serve", "--data", "x", "--log-level", "loud"},
+                 k_exit_usage,
+                 "'loud' is not one of debug, info, warning, error"},
+        BadInput{{"serve", "--data", "x", "--colour"},
+                 k_exit_usage,
+                 "there is no flag '--colour'\nTry: millrace serve --help"},
+        BadInput{{"serve", "--dat", "x"}, k_exit_usage, "there is no flag '--dat'; did you mean '--data'?"},
+        BadInput{{"serve", "--bogus"}, k_exit_usage, "there is no flag '--bogus'\n"},
+        BadInput{
+            {"produce", "t", "--ack=none"}, k_exit_usage, "there is no flag '--ack'; did you mean '--ack"},
+        BadInput{{"bogus"}, k_exit_usage, "there is no command 'bogus'\nTry: millrace --help"},
+        BadInput{{"serve", "--data"}, k_exit_usage, "--data needs a value"},
+        BadInput{{"serve", "--data", "x", "--data", "y"}, k_exit_usage, "--data is given more than once"},
+        BadInput{{"serve", "--data", "x", "--cluster", "7"}, k_exit_usage, "--cluster: '7' is no id"},
+        BadInput{{"topic"}, k_exit_usage, "name a command: create"},
+        BadInput{{"topic", "create"}, k_exit_usage, "TOPIC"},
         BadInput{{"topic", "creat", "t"}, k_exit_usage, "did you mean 'create'"},
-        BadInput{{"log"}, k_exit_usage, "subcommand"}, BadInput{{"log", "verify"}, k_exit_usage, "DIR"},
+        BadInput{{"log"}, k_exit_usage, "name a command: dump, verify"},
+        BadInput{{"log", "verify"}, k_exit_usage, "DIR"},
         BadInput{{"log", "verify", "/nowhere"}, k_exit_failure, "/nowhere"},
         BadInput{{"log", "dump", "/nowhere"}, k_exit_failure, "/nowhere"},
         BadInput{{"log", "dump", "x", "--journals-only", "--segments-only"}, k_exit_usage, "excludes"},
@@ -52,7 +69,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{{"topic", "create", "t", "--retention-age", "7"}, k_exit_usage, "--retention-age"},
         BadInput{{"topic", "list", "--format", "xml"}, k_exit_usage, "--format"},
         BadInput{{"produce"}, k_exit_usage, "TOPIC"},
-        BadInput{{"produce", "t", "--acks", "all"}, k_exit_usage, "--acks"},
+        BadInput{{"produce", "t", "--acks", "all"},
+                 k_exit_usage,
+                 "--acks: 'all' is not one of none, leader, durable"},
         BadInput{{"produce", "t", "-z", "gzip"}, k_exit_usage, "--compression"},
         BadInput{{"produce", "t", "-k", "a", "-K", ":"}, k_exit_usage, "excludes"},
         BadInput{{"produce", "t", "-H", "novalue"}, k_exit_usage, "NAME=VALUE"},
@@ -63,7 +82,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{{"consume", "t", "-o", "soon"}, k_exit_usage, "earliest"},
         BadInput{{"consume", "t", "-f", "%"}, k_exit_usage, "%"},
         BadInput{{"consume", "t", "-n", "few"}, k_exit_usage, "--count"},
-        BadInput{{"status", "extra"}, k_exit_usage, "extra"},
+        BadInput{{"status", "extra"}, k_exit_usage, "'extra' is one argument too many"},
         BadInput{{"--config", "/nowhere/millrace.toml", "version"}, k_exit_usage, "/nowhere/millrace.toml"}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -97,7 +116,7 @@ TEST_F(BadPlace, AFileInPlaceOfAFolderIsRefused) {
 
 TEST_F(BadPlace, RequestsThatTheServerRefusesSayWhy) {
   ServerProcess server(folder_.path("data"));
-  const auto refusal = [&](Arguments arguments, const std::string& input = "") {
+  const auto refusal = [&](const Arguments& arguments, const std::string& input = "") {
     const Finished finished = run(arguments, input, {{"MILLRACE_SERVER", server.address()}});
     EXPECT_EQ(finished.status, k_exit_failure);
     return finished.errors;
@@ -108,7 +127,8 @@ TEST_F(BadPlace, RequestsThatTheServerRefusesSayWhy) {
   EXPECT_THAT(refusal({"topic", "delete", "missing"}), HasSubstr("missing"));
   EXPECT_THAT(refusal({"consume", "missing"}), HasSubstr("missing"));
   EXPECT_THAT(refusal({"produce", "t", "--raw", folder_.path("none")}), HasSubstr("none"));
-  EXPECT_THAT(refusal({"produce", "t", "-p", "7"}, "a\n"), HasSubstr("no partition 7"));
+  EXPECT_THAT(refusal({"produce", "t", "-p", "7"}, "a\n"),
+              StartsWith("millrace produce: topic t has no partition 7"));
   EXPECT_THAT(refusal({"consume", "t", "-p", "7"}), HasSubstr("no partition 7"));
   EXPECT_THAT(refusal({"produce", "t"}, std::string(9 << 20, 'x')), HasSubstr("longer than"));
   EXPECT_THAT(refusal({"topic", "create", "t"}), HasSubstr("t"));
@@ -123,18 +143,51 @@ TEST_F(BadPlace, APortThatIsTakenIsNamed) {
   EXPECT_THAT(second.errors, HasSubstr(server.address()));
 }
 
+// Whatever a start cut or left alone must not need another log level to be seen.
+TEST_F(BadPlace, WhatAStartFoundIsSaidWithoutBeingAsked) {
+  EXPECT_EQ(ServerProcess(folder_.path("data")).stop(), 0);
+  std::filesystem::create_directory(folder_.path("data/groups/00000000000000ff"));
+  ServerProcess again(folder_.path("data"));
+  EXPECT_EQ(again.stop(), 0);
+  EXPECT_THAT(again.process().errors(),
+              HasSubstr("warning shard 0: " + folder_.path("data/groups/00000000000000ff")));
+}
+
 TEST(Help, EveryCommandHasAnExample) {
-  const std::vector<Arguments> commands{{"serve"},           {"status"},        {"topic"},
-                                        {"topic", "create"}, {"topic", "list"}, {"topic", "describe"},
-                                        {"topic", "delete"}, {"produce"},       {"consume"},
-                                        {"doctor"},          {"log"},           {"log", "dump"},
-                                        {"log", "verify"},   {"version"},       {}};
+  const std::vector<Arguments> commands{{"serve"},
+                                        {"status"},
+                                        {"topic"},
+                                        {"topic", "create"},
+                                        {"topic", "list"},
+                                        {"topic", "describe"},
+                                        {"topic", "alter"},
+                                        {"topic", "trim"},
+                                        {"topic", "delete"},
+                                        {"produce"},
+                                        {"consume"},
+                                        {"doctor"},
+                                        {"log"},
+                                        {"log", "dump"},
+                                        {"log", "verify"},
+                                        {"version"},
+                                        {}};
   for (Arguments command : commands) {
     command.emplace_back("--help");
     const Finished help = run(command);
     EXPECT_EQ(help.status, k_exit_ok);
     EXPECT_THAT(help.output, HasSubstr("Example:\n  millrace ")) << command.front();
   }
+}
+
+TEST(Help, SaysWhatAFlagTakesInWords) {
+  const std::string help = run({"--help-all"}).output;
+  for (const char* text : {"--acks none|leader|durable", "[default: durable]", "--format table|json",
+                           "--log-level debug|info|warning|error", "--idle-timeout DURATION",
+                           "[default: 10m]", "--linger DURATION", "[default: 0s]", "--listen HOST:PORT"}) {
+    EXPECT_THAT(help, HasSubstr(text));
+  }
+  EXPECT_TRUE(std::ranges::all_of(help, [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }));
+  EXPECT_THAT(help, testing::Not(HasSubstr("MILLRACE_HELP")));
 }
 
 TEST(Sources, FlagWinsOverEnvironmentOverFile) {
@@ -156,15 +209,24 @@ TEST(Doctor, SaysWhatTheMachineOffers) {
   EXPECT_EQ(finished.status, k_exit_ok) << finished.output;
   std::set<std::string> found;
   for (const auto& row : nlohmann::json::parse(finished.output)) found.insert(row["what"]);
-  EXPECT_THAT(found, testing::IsSupersetOf({"kernel", "processors", "io_uring", "file system", "free space",
-                                            "direct I/O", "sync method", "durable writes", "locked memory"}));
+  EXPECT_THAT(found,
+              testing::IsSupersetOf({"kernel", "processors", "io_uring", "file system", "free space",
+                                     "direct I/O", "sync method", "durable writes", "registered memory"}));
   EXPECT_THAT(run({"doctor", "--data", folder.path("")}).output, HasSubstr("4 KiB in "));
 }
 
-TEST(Doctor, AMissingFolderIsUnhealthy) {
-  const Finished finished = run({"doctor", "--data", "/nowhere"});
+TEST(Doctor, AFolderThatTheServerWouldMakeIsLookedForAbove) {
+  TestFolder folder;
+  const Finished finished = run({"doctor", "--data", folder.path("not/yet")});
+  EXPECT_EQ(finished.status, k_exit_ok);
+  EXPECT_THAT(finished.output, HasSubstr("does not exist yet; looked at " + folder.path("").substr(0, 5)));
+  EXPECT_FALSE(std::filesystem::exists(folder.path("not")));
+}
+
+TEST(Doctor, AFolderThatCannotBeWrittenIsUnhealthy) {
+  const Finished finished = run({"doctor", "--data", "/proc"});
   EXPECT_EQ(finished.status, k_exit_unhealthy);
-  EXPECT_THAT(finished.output, HasSubstr("'/nowhere'"));
+  EXPECT_THAT(finished.output, HasSubstr("a server does not start here"));
 }
 
 TEST(Version, NamesProgramCompilerAndLibraries) {

@@ -121,8 +121,36 @@ TEST_F(EndToEnd, EveryLevelOfAcknowledgementWritesTheRecords) {
 TEST_F(EndToEnd, TheSummaryStandsOnStandardError) {
   const Finished finished = millrace({"produce", "t"}, "a\nb\n");
   EXPECT_EQ(finished.output, "");
-  EXPECT_THAT(finished.errors, StartsWith("2 records, 0.0 MB in "));
-  EXPECT_THAT(finished.errors, HasSubstr("p99.9"));
+  EXPECT_THAT(finished.errors, StartsWith("2 records, 2 B in "));
+  EXPECT_THAT(finished.errors, HasSubstr("in batches of 2 records: p50"));
+  const Finished one = millrace({"produce", "t"}, "a\n");
+  EXPECT_THAT(one.errors, StartsWith("1 record, 1 B in "));
+  EXPECT_THAT(one.errors, HasSubstr("in batches of 1 record: p50"));
+}
+
+TEST_F(EndToEnd, AFollowerThatIsInterruptedHasDoneItsWork) {
+  output_of({"produce", "t"}, "one\n");
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Process consumer({"consume", "t"}, {{"MILLRACE_SERVER", server_.address()}});
+    EXPECT_EQ(consumer.read_line(), "one\n");
+    consumer.signal(signal);
+    EXPECT_EQ(consumer.wait(), k_exit_ok);
+    EXPECT_EQ(consumer.errors(), "");
+  }
+  Process counting({"consume", "t", "-n", "2"}, {{"MILLRACE_SERVER", server_.address()}});
+  EXPECT_EQ(counting.read_line(), "one\n");
+  counting.signal(SIGINT);
+  EXPECT_EQ(counting.wait(), k_exit_signal + SIGINT) << "one of two";
+}
+
+TEST_F(EndToEnd, AProducerThatIsInterruptedSaysWhatItWrote) {
+  Process producer({"produce", "t", "--acked", "%o\\n"}, {{"MILLRACE_SERVER", server_.address()}});
+  producer.write_input("one\ntwo, not fini");
+  EXPECT_EQ(producer.read_line(), "0\n");
+  producer.signal(SIGINT);
+  EXPECT_EQ(producer.wait(), k_exit_signal + SIGINT);
+  EXPECT_THAT(producer.errors(), StartsWith("1 record, 3 B in "));
+  EXPECT_EQ(consume("t"), "one\n");
 }
 
 TEST_F(EndToEnd, AConsumerBeginsWhereItIsTold) {
@@ -214,7 +242,8 @@ TEST_F(EndToEnd, TopicsAreCreatedListedDescribedAndDeleted) {
   EXPECT_EQ(list[1]["topic"], "events");
   EXPECT_EQ(list[1]["partitions"], 3);
   EXPECT_EQ(list[1]["segment_bytes"], 1 << 20);
-  EXPECT_EQ(list[1]["retention_ms"], 7 * 24 * 3600 * 1000);
+  EXPECT_EQ(list[1]["retention_age_ms"], 7 * 24 * 3600 * 1000);
+  EXPECT_THAT(output_of({"topic", "list"}), testing::ContainsRegex("events .* 3  +1 MiB  +-  +-  +7d\n"));
   EXPECT_TRUE(list[1]["retention_bytes"].is_null());
   output_of({"produce", "events", "-p", "2"}, "a\nb\n");
   const json described = json::parse(output_of({"topic", "describe", "events", "--format", "json"}));
@@ -224,6 +253,59 @@ TEST_F(EndToEnd, TopicsAreCreatedListedDescribedAndDeleted) {
   EXPECT_EQ(output_of({"topic", "delete", "events"}), "deleted topic events\n");
   EXPECT_EQ(millrace({"topic", "describe", "events"}).status, k_exit_failure);
   EXPECT_EQ(json::parse(output_of({"topic", "list", "--format", "json"})).size(), 1u);
+}
+
+TEST_F(EndToEnd, SettingsChangeAndTheOthersStay) {
+  output_of({"topic", "create", "t", "--segment-bytes", "1MiB", "--retention-age", "7d"});
+  const json altered = json::parse(output_of(
+      {"topic", "alter", "t", "--retention-bytes", "5MiB", "--retention-age", "0", "--format", "json"}));
+  EXPECT_EQ(altered["segment_bytes"], 1 << 20);
+  EXPECT_EQ(altered["retention_bytes"], 5 << 20);
+  EXPECT_TRUE(altered["retention_age_ms"].is_null());
+  EXPECT_EQ(json::parse(output_of({"topic", "list", "--format", "json"}))[0], altered);
+  EXPECT_THAT(output_of({"topic", "alter", "t", "--segment-age", "90s"}),
+              HasSubstr("segment_age      1m 30s\n"));
+  const Finished nothing = millrace({"topic", "alter", "t"});
+  EXPECT_EQ(nothing.status, k_exit_usage);
+  EXPECT_THAT(nothing.errors, HasSubstr("name a setting to change"));
+  EXPECT_THAT(millrace({"topic", "alter", "t", "--segment-bytes", "1"}).errors, HasSubstr("are possible"));
+  EXPECT_THAT(millrace({"topic", "alter", "u", "--segment-age", "1s"}).errors, HasSubstr("no topic 'u'"));
+}
+
+TEST_F(EndToEnd, ATrimmedTopicBeginsLater) {
+  output_of({"topic", "create", "t", "-p", "2"});
+  for (const char* line : {"a\n", "b\n", "c\n"}) output_of({"produce", "t", "-p", "1"}, line);
+  EXPECT_EQ(output_of({"topic", "trim", "t", "--before", "1", "-p", "1"}),
+            "partition  log_start\n        1          1\n");
+  EXPECT_EQ(consume("t"), "b\nc\n");
+  EXPECT_EQ(
+      json::parse(output_of({"topic", "trim", "t", "--before", "@2026-01-01T00:00:00Z", "--format", "json"})),
+      json::parse(R"([{"partition": 0, "log_start": 0}, {"partition": 1, "log_start": 1}])"));
+  output_of({"topic", "trim", "t", "--before", "latest"});
+  EXPECT_EQ(consume("t"), "");
+  const auto refusal = [&](const char* before, const char* partition) {
+    const Finished refused = millrace({"topic", "trim", "t", "--before", before, "-p", partition});
+    EXPECT_EQ(refused.status, k_exit_failure);
+    return refused.errors;
+  };
+  EXPECT_THAT(refusal("4", "1"), HasSubstr("the log ends at 3"));
+  EXPECT_THAT(refusal("0", "2"), HasSubstr("no partition 2"));
+  EXPECT_THAT(millrace({"topic", "trim", "t", "--before", "1"}).errors, HasSubstr("name one with -p"));
+}
+
+TEST_F(EndToEnd, AClusterHasOneNameEverywhere) {
+  const json status = json::parse(output_of({"status", "--format", "json"}));
+  const std::string cluster = status["cluster"];
+  EXPECT_EQ(server_.stop(), 0);
+  EXPECT_THAT(output_of({"log", "dump", folder_.path("data"), "--segments-only"}),
+              HasSubstr("cluster=" + cluster));
+  std::string digits = cluster;
+  std::erase(digits, '-');
+  EXPECT_EQ(digits.size(), 32u);
+  for (const std::string& name : {cluster, digits}) {
+    ServerProcess again(folder_.path("data"), {"--cluster", name});
+    EXPECT_EQ(again.stop(), 0);
+  }
 }
 
 TEST_F(EndToEnd, AMissingTopicIsMadeUnlessThatIsUnwanted) {

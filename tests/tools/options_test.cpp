@@ -22,6 +22,8 @@ class OptionsTest : public testing::Test {
     add_duration(create, "--retention-age", age_, "");
     add_output_format(create, format_);
     create.add_option("-p,--partitions", partitions_);
+    add_number(create, "--count", count_, "", {.least = 1, .most = 10});
+    add_number(create, "--part", part_, "");
     create.add_flag("--no-create", flag_);
     add_other_sources(program);
   }
@@ -55,6 +57,8 @@ class OptionsTest : public testing::Test {
   Duration age_{0};
   OutputFormat format_ = OutputFormat::table;
   int partitions_ = 1;
+  std::uint32_t count_ = 1;
+  std::optional<std::uint32_t> part_;
   bool flag_ = false;
 };
 
@@ -125,9 +129,27 @@ TEST_F(OptionsTest, ValuesThatMeanNothingAreRefused) {
   EXPECT_THAT(parse({}), HasSubstr("--segment-bytes"));
 }
 
+TEST_F(OptionsTest, WhatAValueMayBeIsSaidInTheWordsOfTheFlag) {
+  EXPECT_THAT(parse({"--format", "xml"}), testing::EndsWith("--format: 'xml' is not one of table, json"));
+  EXPECT_THAT(parse({"--count", "0"}), HasSubstr("--count: '0' is no whole number from 1 to 10"));
+  EXPECT_THAT(parse({"--count", "11"}), HasSubstr("from 1 to 10"));
+  EXPECT_THAT(parse({"--count", "1x"}), HasSubstr("'1x'"));
+  EXPECT_THAT(parse({"--part", "4294967296"}), HasSubstr("from 0 to 4294967295"));
+  EXPECT_EQ(parse({"--count", "10", "--format", "JSON", "--part", "7"}), "");
+  EXPECT_EQ(count_, 10u);
+  EXPECT_EQ(part_, 7u);
+  EXPECT_EQ(format_, OutputFormat::json);
+}
+
 TEST(Closest, IsTheOneWithTheFewestEdits) {
   EXPECT_EQ(closest("serer", {"shards", "server", "data"}), "server");
   EXPECT_EQ(closest("x", {}), "");
+}
+
+TEST(Closest, IsNothingWhenNothingIsNear) {
+  EXPECT_EQ(closest("bogus", {"topic", "status", "log"}), "");
+  EXPECT_EQ(closest("--bogus", {"--data", "--cluster"}), "");
+  EXPECT_EQ(closest("--retention", {"--data", "--retention-age"}), "--retention-age") << "its beginning";
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ std::vector<std::string> environment_of(const Environment& added) {
   for (char** each = environ; *each != nullptr; ++each) {
     if (!std::string_view(*each).starts_with("MILLRACE_")) all.emplace_back(*each);
   }
-  for (const auto& [name, value] : added) all.push_back(name + "=" + value);
+  for (const auto& [name, value] : added) all.push_back(std::string(name).append("=").append(value));
   return all;
 }
 
@@ -172,7 +172,7 @@ Arguments serve_arguments(const std::string& folder, const Arguments& more) {
   return all;
 }
 
-ServerProcess::ServerProcess(std::string folder, const Arguments& more)
+ServerProcess::ServerProcess(const std::string& folder, const Arguments& more)
     : process_(serve_arguments(folder, more)) {
   first_line_ = process_.read_line();
   const std::string before = "listening on ";

@@ -53,7 +53,7 @@ struct Finished {
 // `millrace serve` on a folder of its own and a free port, with small files. Killed when it goes.
 class ServerProcess {
  public:
-  explicit ServerProcess(std::string folder, const Arguments& more = {});
+  explicit ServerProcess(const std::string& folder, const Arguments& more = {});
   [[nodiscard]] const std::string& address() const { return address_; }
   [[nodiscard]] const std::string& first_line() const { return first_line_; }
   [[nodiscard]] Process& process() { return process_; }

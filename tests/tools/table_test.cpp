@@ -6,12 +6,23 @@ namespace millrace::tools {
 namespace {
 
 TEST(Table, NumbersStandToTheRightAndTextToTheLeft) {
-  const Json rows = {{{"topic", "a"}, {"bytes", 5}, {"rate", 1.25}},
-                     {{"topic", "longer"}, {"bytes", 12345}, {"rate", nullptr}}};
+  const Json rows = {{{"topic", "a"}, {"offset", 5}, {"rate", 1.25}},
+                     {{"topic", "longer"}, {"offset", 12345}, {"rate", nullptr}}};
   EXPECT_EQ(table_of(rows),
-            "topic   bytes  rate\n"
-            "a           5   1.2\n"
-            "longer  12345     -\n");
+            "topic   offset  rate\n"
+            "a            5   1.2\n"
+            "longer   12345     -\n");
+}
+
+TEST(Table, SizesAndDurationsStandInUnitsThatPeopleRead) {
+  const Json rows = {{{"segment_bytes", 268435456}, {"retention_age_ms", 604800000}, {"bytes", 12474}},
+                     {{"segment_bytes", nullptr}, {"retention_age_ms", 1500}, {"bytes", 0}}};
+  EXPECT_EQ(table_of(rows),
+            "segment_bytes  retention_age     bytes\n"
+            "      256 MiB             7d  12.1 KiB\n"
+            "            -       1s 500ms       0 B\n");
+  EXPECT_EQ(list_of({{"uptime_ms", 583000}, {"shards", 1}}), "uptime  9m 43s\nshards  1\n");
+  EXPECT_EQ(json_text({{"uptime_ms", 583000}}), "{\n  \"uptime_ms\": 583000\n}\n");
 }
 
 TEST(Table, WithoutRowsItSaysSo) {
