@@ -67,6 +67,7 @@ Result<void> measure(const Settings& settings, const ProducerOptions& producer, 
   TRY_VOID(stay_on(settings.client_cpu));
   TRY(const ScratchFolder scratch, ScratchFolder::make(settings.folder));
   TRY(Server server, Server::start(settings, scratch.path("data")));
+  TRY_VOID(server.wait_for_rest());
   TRY_VOID(with_client(server.address(), [&](Client& client) -> Task<Result<void>> {
     CO_TRY_VOID(
         co_await client.create_topic({.name = k_topic, .retention_bytes = k_topic_retention, .id = {}}));

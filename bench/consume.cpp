@@ -129,6 +129,7 @@ Result<void> measure(const Settings& settings, std::uint64_t stored, Report& rep
   // A start has nothing in memory.
   TRY(Server server, Server::start(settings, scratch.path("data")));
   TRY_VOID(make_filled_topic(server.address(), k_small_topic, k_small_record, k_in_memory));
+  TRY_VOID(server.wait_for_rest());
   for (std::uint32_t i = 0; i < settings.rounds; ++i) TRY_VOID(round(settings, server, fio, report));
   add_targets(report);
   return server.stop();

@@ -1,5 +1,6 @@
 // What a server costs that nobody uses, with default settings: processor time and memory, alone and with many
 // idle connections.
+#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <thread>
@@ -16,21 +17,6 @@ constexpr double k_resident_mib_max = 100;
 constexpr double k_connection_kib_max = 20;
 // The kernel counts processor time in hundredths of a second: 0.2 % of this.
 constexpr double k_seconds_min = 5;
-// A start writes journal files in the background. It is over when this takes no processor time worth
-// speaking of.
-constexpr std::chrono::milliseconds k_rest(500);
-constexpr double k_rest_cpu_seconds = 0.015;
-constexpr double k_patience_seconds = 60;
-
-Result<void> wait_for_rest(const Server& server) {
-  for (const auto end = after_seconds(k_patience_seconds); Clock::now() < end;) {
-    const double before = server.cpu_seconds();
-    std::this_thread::sleep_for(k_rest);
-    if (server.cpu_seconds() - before < k_rest_cpu_seconds) return {};
-  }
-  return fail(ErrorCode::timed_out, "the server does not come to rest: it used its processor for {} s",
-              k_patience_seconds);
-}
 
 struct Footprint {
   double cpu_percent = 0;  // of one processor
@@ -38,7 +24,7 @@ struct Footprint {
 };
 
 Result<Footprint> footprint(const Settings& settings, const Server& server) {
-  TRY_VOID(wait_for_rest(server));
+  TRY_VOID(server.wait_for_rest());
   const double before = server.cpu_seconds();
   const auto begin = Clock::now();
   std::this_thread::sleep_for(std::chrono::duration<double>(std::max(settings.seconds, k_seconds_min)));

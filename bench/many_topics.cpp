@@ -146,6 +146,7 @@ void add_targets(const Crowd& crowd, Report& report) {
 Result<void> measure(const Settings& settings, const Crowd& crowd, Report& report) {
   TRY(const ScratchFolder scratch, ScratchFolder::make(settings.folder));
   TRY(Server server, Server::start(settings, scratch.path("data")));
+  TRY_VOID(server.wait_for_rest());
   TRY_VOID(stay_on(settings.client_cpu));
   TRY_VOID(create_topics(server.address(), crowd.producers));
   for (std::uint32_t i = 0; i < settings.rounds; ++i) {

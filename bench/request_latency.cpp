@@ -112,6 +112,7 @@ Result<void> measure(const Settings& settings, Report& report) {
   const std::string fio_file = scratch.path("fio");
   TRY_VOID(make_file(fio_file, k_file_size, FileState::written));
   TRY(Server server, Server::start(settings, scratch.path("data")));
+  TRY_VOID(server.wait_for_rest());
   TRY_VOID(with_client(server.address(), [&](Client& client) -> Task<Result<void>> {
     CO_TRY_VOID(
         co_await client.create_topic({.name = k_topic, .retention_bytes = k_topic_retention, .id = {}}));

@@ -197,6 +197,7 @@ Result<Server> start_with(const Bench& bench, const ServerSetup& setup, std::uin
         {.name = k_background_topic, .partitions = JournalLoad{}.partitions, .id = {}}));
     co_return Result<void>{};
   }));
+  TRY_VOID(server.wait_for_rest());
   return server;
 }
 

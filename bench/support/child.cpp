@@ -137,6 +137,15 @@ double Child::cpu_seconds() const {
   return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
+// proc(5), /proc/PID/io: lines "name: value".
+std::uint64_t Child::written_bytes() const {
+  std::ifstream file("/proc/" + std::to_string(pid_) + "/io");
+  std::string name;
+  std::uint64_t value = 0;
+  while (file >> name >> value && name != "write_bytes:") continue;
+  return value;
+}
+
 // proc(5), /proc/PID/statm: size and resident set, in pages.
 std::uint64_t Child::resident_bytes() const {
   std::ifstream file("/proc/" + std::to_string(pid_) + "/statm");

@@ -33,6 +33,8 @@ class Child {
   [[nodiscard]] Result<void> wait();
   // Processor time that it has used, in user space and in the kernel.
   [[nodiscard]] double cpu_seconds() const;
+  // What it has written to files since it began, in the background, too.
+  [[nodiscard]] std::uint64_t written_bytes() const;
   // Of its memory, what is in RAM now (VmRSS).
   [[nodiscard]] std::uint64_t resident_bytes() const;
 

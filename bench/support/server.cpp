@@ -1,9 +1,15 @@
 #include "bench/support/server.h"
 
+#include <thread>
+
+#include "bench/support/samples.h"
+
 namespace millrace::bench {
 namespace {
 
 constexpr std::chrono::seconds k_start_patience(60);
+constexpr std::chrono::milliseconds k_rest(500);
+constexpr double k_rest_patience_seconds = 60;
 
 // From "millrace 0.1.0: data DIR, listening on 127.0.0.1:40123, 1 shard".
 Result<Address> address_in(const std::string& line) {
@@ -53,6 +59,15 @@ Result<Counters> Server::counters() const {
     co_return Result<void>{};
   }));
   return counters;
+}
+
+Result<void> Server::wait_for_rest() const {
+  for (const auto end = after_seconds(k_rest_patience_seconds); Clock::now() < end;) {
+    const std::uint64_t before = child_.written_bytes();
+    std::this_thread::sleep_for(k_rest);
+    if (child_.written_bytes() == before) return {};
+  }
+  return fail(ErrorCode::timed_out, "the server went on writing for {} s", k_rest_patience_seconds);
 }
 
 Result<void> Server::stop() {

@@ -38,6 +38,9 @@ class Server {
   [[nodiscard]] double cpu_seconds() const { return child_.cpu_seconds(); }
   [[nodiscard]] std::uint64_t resident_bytes() const { return child_.resident_bytes(); }
   [[nodiscard]] Result<Counters> counters() const;
+  // Returns when it has not written anything for half a second: a start fills the journal's files in the
+  // background, and what was appended is moved to segments. timed_out after a minute.
+  [[nodiscard]] Result<void> wait_for_rest() const;
   // Stops it cleanly.
   [[nodiscard]] Result<void> stop();
   void kill() { child_.kill(); }
