@@ -18,6 +18,14 @@ struct Fetch {
   MonotonicTime deadline;
 };
 
+// More than a read gave.
+struct Wanted {
+  GroupId group;
+  Offset from;
+  std::uint64_t min_bytes = 0;
+  MonotonicTime deadline;
+};
+
 // What an owner answers: the entries, or why not, and what there is.
 struct Found {
   Result<ReadResult> read;
@@ -28,12 +36,13 @@ Result<Fetch> read_request(const ShardContext& context, const InboundRequest& re
   constexpr std::uint32_t k_size_default = 1u << 20;
   TRY(const auto table, verified<wire::Fetch>(request.table.bytes()));
   TRY(const GroupId group, find_group(context, table->from()));
-  const std::uint32_t max_bytes = table->max_bytes() == 0 ? k_size_default : table->max_bytes();
+  const std::uint32_t max_bytes =
+      std::min(table->max_bytes() == 0 ? k_size_default : table->max_bytes(), k_fetch_size_max);
   const auto wait = std::min<Duration>(milliseconds(table->max_wait_ms()), context.options.fetch_wait_max);
   return Fetch{.group = group,
                .offset = Offset{table->offset()},
-               .min_bytes = std::min(table->min_bytes(), k_fetch_size_max),
-               .max_bytes = std::min(max_bytes, k_fetch_size_max),
+               .min_bytes = std::min(table->min_bytes(), max_bytes),
+               .max_bytes = max_bytes,
                .deadline = request.received + wait};
 }
 
@@ -43,11 +52,11 @@ Task<Found> read(ShardContext& there, Fetch fetch) {
   co_return found;
 }
 
-// Suspends until the log has what is waited for, or the server stops.
+// Suspends until the log has what is waited for, or never will, or the server stops.
 class ReadableOrStopping {
  public:
-  ReadableOrStopping(ShardContext& context, const Fetch& fetch)
-      : context_(context), fetch_(fetch), stop_(context.fetch_waits) {}
+  ReadableOrStopping(ShardContext& context, const Wanted& wanted)
+      : context_(context), wanted_(wanted), stop_(context.fetch_waits) {}
   ReadableOrStopping(const ReadableOrStopping&) = delete;
   ReadableOrStopping& operator=(const ReadableOrStopping&) = delete;
   ~ReadableOrStopping() {
@@ -60,41 +69,47 @@ class ReadableOrStopping {
     wait_ = Background(wait_readable(handle));
   }
   // The other of the two is taken back when this object goes.
-  void await_resume() const {}
+  Result<void> await_resume() { return std::move(result_); }
 
  private:
   Task<void> wait_readable(std::coroutine_handle<> handle) {
-    co_await context_.log.wait_readable(fetch_.group, fetch_.offset, fetch_.min_bytes, fetch_.deadline);
+    result_ =
+        co_await context_.log.wait_readable(wanted_.group, wanted_.from, wanted_.min_bytes, wanted_.deadline);
     ticket_ = context_.reactor.schedule(handle);
   }
 
   ShardContext& context_;
-  const Fetch& fetch_;
+  const Wanted& wanted_;
+  Result<void> result_;
   WaitQueue::Waiter stop_;
   Background wait_;
   Ticket ticket_ = 0;
 };
 
 // False: the server stops.
-Task<bool> wait(ShardContext& there, Fetch fetch) {
-  co_await ReadableOrStopping(there, fetch);
+Task<Result<bool>> wait(ShardContext& there, Wanted wanted) {
+  auto waited = co_await ReadableOrStopping(there, wanted);
+  if (!waited) co_return fail(std::move(waited).error());
   co_return !there.stopping;
 }
 
 bool enough(const Found& found, const Fetch& fetch, const ShardContext& context) {
-  return !found.read || found.read->bytes >= fetch.min_bytes || context.reactor.now() >= fetch.deadline ||
+  return !found.read || found.read->satisfies(fetch.min_bytes) || context.reactor.now() >= fetch.deadline ||
          context.stopping;
 }
 
-// Waits on the owner, a while at a time: that its peer has closed the connection is noticed between.
-Task<void> wait_while_connected(ShardContext& context, const ServerConnection& connection, Fetch& fetch) {
+// Waits on the owner, a while at a time: that its peer has closed the connection is noticed between. Brings
+// the deadline forward when nobody would wait any longer. Errors: nothing more will come.
+Task<Result<void>> wait_while_connected(ShardContext& context, const ServerConnection& connection,
+                                        Wanted wanted, MonotonicTime& deadline) {
   for (;;) {
-    Fetch some = fetch;
-    some.deadline = std::min(fetch.deadline, context.reactor.now() + milliseconds(k_fetch_wait_step_ms));
-    const bool go_on =
-        co_await on_owner(context, fetch.group, [some](ShardContext& there) { return wait(there, some); });
-    if (!go_on || connection.ending()) fetch.deadline = context.reactor.now();
-    if (context.reactor.now() < some.deadline || context.reactor.now() >= fetch.deadline) co_return;
+    wanted.deadline = std::min(deadline, context.reactor.now() + milliseconds(k_fetch_wait_step_ms));
+    CO_TRY(const bool go_on, co_await on_owner(context, wanted.group, [wanted](ShardContext& there) {
+             return wait(there, wanted);
+           }));
+    if (!go_on || connection.ending()) deadline = context.reactor.now();
+    if (context.reactor.now() < wanted.deadline || context.reactor.now() >= deadline)
+      co_return Result<void>{};
   }
 }
 
@@ -107,8 +122,13 @@ Task<std::optional<Found>> find(ShardContext& context, ServerConnection& connect
         co_await on_owner(context, fetch.group, [fetch](ShardContext& there) { return read(there, fetch); });
     connection.release_promise(fetch.max_bytes);
     if (enough(found, fetch, context)) co_return found;
-    found = Found{};
-    co_await wait_while_connected(context, connection, fetch);
+    const Wanted more{.group = fetch.group,
+                      .from = found.read->next_offset,
+                      .min_bytes = fetch.min_bytes - found.read->bytes,
+                      .deadline = fetch.deadline};
+    found = Found{};  // nor any memory of the log's
+    if (auto waited = co_await wait_while_connected(context, connection, more, fetch.deadline); !waited)
+      co_return Found{fail(std::move(waited).error()), {}};
   }
 }
 

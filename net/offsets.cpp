@@ -1,16 +1,40 @@
 // Offsets by position or time, and trim.
+#include <algorithm>
+
+#include "net/connection.h"
 #include "net/handlers.h"
 
 namespace millrace {
 namespace {
 
-Task<Result<ShardLog::OffsetAt>> find_offset(ShardContext& there, GroupId group, wire::OffsetSpec spec,
-                                             std::int64_t timestamp) {
-  if (spec == wire::OffsetSpec::timestamp)
-    co_return co_await there.log.offset_for_timestamp(group, timestamp);
+// How long a search does not look whether anybody still waits for it.
+constexpr Duration k_search_step = std::chrono::milliseconds(100);
+
+Task<Result<ShardLog::OffsetAt>> find_end(ShardContext& there, GroupId group, wire::OffsetSpec spec) {
   CO_TRY(const LogView view, there.log.view(group));
   const Offset offset = spec == wire::OffsetSpec::earliest ? view.start.offset : view.durable.next_offset;
-  co_return ShardLog::OffsetAt{.offset = offset, .timestamp = -1};
+  co_return ShardLog::OffsetAt{.offset = offset};
+}
+
+// A batch whose header tells of later records than it has can make a search go through the rest of the log.
+Task<Result<ShardLog::OffsetAt>> find_timestamp(ShardContext& context, const ServerConnection& connection,
+                                                GroupId group, std::int64_t timestamp,
+                                                MonotonicTime deadline) {
+  Offset from{0};
+  while (true) {
+    const MonotonicTime until = std::min(deadline, context.reactor.now() + k_search_step);
+    auto found = co_await on_owner(context, group, [=](ShardContext& there) {
+      return there.log.offset_for_timestamp(group, timestamp, from, until);
+    });
+    if (!found || found->complete) co_return found;
+    from = found->offset;
+    if (context.stopping)
+      co_return fail(ErrorCode::shutting_down, "the server stops before timestamp {} was found", timestamp);
+    if (connection.ending() || context.reactor.now() >= deadline) {
+      co_return fail(ErrorCode::timed_out, "timestamp {} was not found up to offset {}; search by offset",
+                     timestamp, from.value());
+    }
+  }
 }
 
 struct Trimmed {
@@ -38,11 +62,15 @@ Task<void> handle_list_offsets(Reply reply, InboundRequest& request) {
                                fmt::format("offset spec {}; 0 (earliest), 1 (latest) and 2 (timestamp) exist",
                                            static_cast<unsigned>(spec))});
   }
-  const std::int64_t timestamp = (*table)->timestamp();
-  const auto found =
-      co_await on_owner(context, *group, [group = *group, spec, timestamp](ShardContext& there) {
-        return find_offset(there, group, spec, timestamp);
-      });
+  Result<ShardLog::OffsetAt> found;
+  if (spec == wire::OffsetSpec::timestamp) {
+    found = co_await find_timestamp(context, reply.connection(), *group, (*table)->timestamp(),
+                                    deadline_of(context, request, 0));
+  } else {
+    found = co_await on_owner(context, *group, [group = *group, spec](ShardContext& there) {
+      return find_end(there, group, spec);
+    });
+  }
   if (!found) co_return reply.fail(for_client(found.error()));
   reply.send(wire::CreateListOffsetsAnswer(reply.builder(), found->offset.value(), found->timestamp));
 }

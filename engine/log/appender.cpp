@@ -49,21 +49,13 @@ NewEntry Appender::batch_entry(const Slice& batch, std::uint32_t offset_count) {
   return entry;
 }
 
-Result<void> Appender::refusal(const Group& group) const {
-  if (context_.failure) return fail(*context_.failure);
-  if (context_.stopping)
-    return fail(ErrorCode::shutting_down, "the log of group {} is stopping", group.id.value());
-  if (group.removing) return fail(ErrorCode::not_found, "group {} was deleted", group.id.value());
-  return {};
-}
-
 Task<Result<void>> Appender::admit(const GroupRef& group, const NewEntry& entry, MonotonicTime deadline,
                                    SpaceFor who) {
-  CO_TRY_VOID(refusal(*group));
+  CO_TRY_VOID(context_.refusal(*group));
   while (context_.unplaced_bytes != 0 &&
          context_.unplaced_bytes + entry.payload.length > context_.options.unplaced_bytes_max) {
     const bool in_time = co_await WaitUntil(context_.reactor, context_.space, deadline);
-    CO_TRY_VOID(refusal(*group));
+    CO_TRY_VOID(context_.refusal(*group));
     if (!in_time) {
       co_return fail(ErrorCode::overloaded, "{} bytes wait for the disk, the most allowed; try again later",
                      context_.unplaced_bytes);
@@ -75,7 +67,7 @@ Task<Result<void>> Appender::admit(const GroupRef& group, const NewEntry& entry,
       if (room.error().code == ErrorCode::disk_full) ++context_.counters.refused_disk_full;
       co_return room;
     }
-    CO_TRY_VOID(refusal(*group));
+    CO_TRY_VOID(context_.refusal(*group));
   }
   co_return Result<void>{};
 }

@@ -30,7 +30,6 @@ class Appender {
  private:
   Task<Result<void>> admit(const GroupRef& group, const NewEntry& entry, MonotonicTime deadline,
                            SpaceFor who);
-  [[nodiscard]] Result<void> refusal(const Group& group) const;
   void begin_term(const GroupRef& group);
   Appended assign(const GroupRef& group, NewEntry entry);
   Task<Result<void>> wait_durable(GroupRef group, Index index);

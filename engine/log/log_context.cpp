@@ -12,6 +12,14 @@ void LogContext::fail(Error error) {
   for (const auto& [id, group] : groups) group->wake_everybody();
 }
 
+Result<void> LogContext::refusal(const Group& group) const {
+  if (failure) return millrace::fail(*failure);
+  if (stopping)
+    return millrace::fail(ErrorCode::shutting_down, "the log of group {} is stopping", group.id.value());
+  if (group.removing) return millrace::fail(ErrorCode::not_found, "group {} was deleted", group.id.value());
+  return {};
+}
+
 Result<GroupRef> LogContext::find(GroupId id) const {
   auto it = groups.find(id);
   if (it == groups.end() || it->second->removing) {

@@ -45,6 +45,8 @@ struct LogContext {
     if (!result && result.error().code == ErrorCode::sync_failed) fail(result.error());
     return result;
   }
+  // Why nothing more comes to the group's log: it has failed, stops, or was deleted.
+  [[nodiscard]] Result<void> refusal(const Group& group) const;
   // The group, or not_found.
   [[nodiscard]] Result<GroupRef> find(GroupId id) const;
 };

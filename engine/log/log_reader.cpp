@@ -18,8 +18,24 @@ std::deque<TailEntry>::const_iterator first_beyond(const Group& group, Offset fr
                               [&](const TailEntry& entry) { return entry.next_offset <= from; });
 }
 
+// Behind the last entry of the tail that readers may see.
+std::deque<TailEntry>::const_iterator durable_end(const Group& group) {
+  return group.tail.begin() + static_cast<std::ptrdiff_t>(next(group.durable.last_index) - group.tail_first);
+}
+
 bool in_memory(const Group& group, Offset from) {
   return !group.tail.empty() && group.tail.front().base_offset <= from;
+}
+
+// What has left memory again is not counted: whoever waited reads it, and waits from where that ends.
+bool is_readable(const Group& group, Offset from, std::uint64_t min_bytes) {
+  if (from >= group.durable.next_offset) return false;
+  if (!in_memory(group, from)) return true;
+  std::uint64_t bytes = 0;
+  const auto end = durable_end(group);
+  for (auto entry = first_beyond(group, from); entry < end && bytes < min_bytes; ++entry)
+    bytes += entry->bytes.length;
+  return bytes >= min_bytes;
 }
 
 // Puts `slices` together in one buffer: many small pieces are cheaper to copy once than to hand on one by
@@ -50,6 +66,23 @@ std::optional<ShardLog::OffsetAt> search_batch(std::span<const std::byte> entry,
   }
 }
 
+// The first record of these entries that is at `start` or beyond it and has such a timestamp.
+Result<std::optional<ShardLog::OffsetAt>> search_entries(const std::vector<Slice>& entries, Offset start,
+                                                         std::int64_t timestamp) {
+  for (const Slice& slice : entries) {
+    std::span<const std::byte> rest = slice.bytes();
+    while (!rest.empty()) {
+      TRY(const EntryHeader header, decode_entry_header(rest));
+      if (header.type == EntryType::batch) {
+        const auto at = search_batch(rest.first(entry_size(header.batch_length)), timestamp);
+        if (at && at->offset >= start) return at;
+      }
+      rest = rest.subspan(padded_entry_size(header.batch_length));
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 LogView view_of(const Group& group) {
@@ -64,8 +97,7 @@ Result<ReadResult> LogReader::read_memory(const Group& group, Offset from, std::
   ReadResult result;
   result.next_offset = from;
   auto entry = first_beyond(group, from);
-  const auto end =
-      group.tail.begin() + static_cast<std::ptrdiff_t>(next(group.durable.last_index) - group.tail_first);
+  const auto end = durable_end(group);
   for (; entry < end && (result.bytes == 0 || result.bytes + entry->bytes.length <= max_bytes); ++entry) {
     result.bytes += entry->bytes.length;
     result.next_offset = entry->next_offset;
@@ -109,19 +141,11 @@ Task<Result<ReadResult>> LogReader::read(GroupRef group, Offset from, std::uint6
   co_return result;
 }
 
-Task<void> LogReader::wait_readable(GroupRef group, Offset from, std::uint64_t min_bytes,
-                                    MonotonicTime deadline) {
-  while (!group->removing && !context_.failure && !context_.stopping && context_.reactor.now() < deadline) {
-    if (from < group->durable.next_offset) {
-      // What is no longer in memory is more than anybody asks for as a minimum.
-      if (!in_memory(*group, from)) co_return;
-      std::uint64_t bytes = 0;
-      const auto end = group->tail.begin() +
-                       static_cast<std::ptrdiff_t>(next(group->durable.last_index) - group->tail_first);
-      for (auto entry = first_beyond(*group, from); entry < end && bytes < min_bytes; ++entry)
-        bytes += entry->bytes.length;
-      if (bytes >= min_bytes) co_return;
-    }
+Task<Result<void>> LogReader::wait_readable(GroupRef group, Offset from, std::uint64_t min_bytes,
+                                            MonotonicTime deadline) {
+  while (true) {
+    CO_TRY_VOID(context_.refusal(*group));
+    if (context_.reactor.now() >= deadline || is_readable(*group, from, min_bytes)) co_return Result<void>{};
     if (deadline == k_never) {
       co_await group->readable.wait();
     } else {
@@ -142,38 +166,40 @@ Task<Result<Index>> LogReader::index_of(GroupRef group, Offset offset) {
   co_return header.index;
 }
 
-// Nothing before the offset it gives has such a timestamp.
-Task<Result<Offset>> LogReader::where_to_search(GroupRef group, std::int64_t timestamp) {
+// Between `from` and the offset it gives there is no such timestamp, as far as the index tells: an item's
+// largest may stand in a batch that says more than its records do.
+Task<Result<Offset>> LogReader::where_to_search(GroupRef group, std::int64_t timestamp, Offset from) {
   const std::vector<SegmentRef> segments = live_segments(*group);
+  std::optional<Offset> candidate;  // an item goes as far as the next one
   for (const SegmentRef& segment : segments) {
-    CO_TRY_VOID(co_await cold_.prepare(group, segment));
-    if (segment->max_timestamp < timestamp) continue;
+    if (!segment->indexed) CO_TRY_VOID(co_await cold_.prepare(group, segment));
     for (const SparseIndexItem& item : segment->index) {
-      if (item.max_timestamp >= timestamp) co_return std::max(item.offset, group->start.offset);
+      if (candidate && item.offset > from) co_return std::max(*candidate, from);
+      candidate.reset();
+      if (segment->max_timestamp < timestamp) break;
+      if (item.max_timestamp >= timestamp) candidate = item.offset;
     }
   }
-  co_return std::max(group->placed.next_offset, group->start.offset);
+  co_return std::max(candidate.value_or(group->placed.next_offset), from);
 }
 
-Task<Result<ShardLog::OffsetAt>> LogReader::offset_for_timestamp(GroupRef group, std::int64_t timestamp) {
-  CO_TRY(Offset from, co_await where_to_search(group, timestamp));
-  while (from < group->durable.next_offset) {
+Task<Result<ShardLog::OffsetAt>> LogReader::offset_for_timestamp(GroupRef group, std::int64_t timestamp,
+                                                                 Offset from, MonotonicTime until) {
+  while (true) {
+    CO_TRY(from, co_await where_to_search(group, timestamp, from));
+    from = std::max(from, group->start.offset);
+    if (from >= group->durable.next_offset) break;
     CO_TRY(const ReadResult found, co_await read(group, from, 1_MiB));
     if (found.entries.empty()) break;
-    for (const Slice& slice : found.entries) {
-      std::span<const std::byte> rest = slice.bytes();
-      while (!rest.empty()) {
-        CO_TRY(const EntryHeader header, decode_entry_header(rest));
-        if (header.type == EntryType::batch) {
-          const auto at = search_batch(rest.first(entry_size(header.batch_length)), timestamp);
-          if (at && at->offset >= group->start.offset) co_return *at;
-        }
-        rest = rest.subspan(padded_entry_size(header.batch_length));
-      }
-    }
+    CO_TRY(const auto at, search_entries(found.entries, group->start.offset, timestamp));
+    if (at) co_return *at;
     from = found.next_offset;
+    // Much of a log may have to be looked at: others come between, and time goes on.
+    co_await context_.reactor.yield();
+    if (context_.reactor.now() >= until)
+      co_return ShardLog::OffsetAt{.offset = from, .timestamp = -1, .complete = false};
   }
-  co_return ShardLog::OffsetAt{group->durable.next_offset, -1};
+  co_return ShardLog::OffsetAt{.offset = group->durable.next_offset};
 }
 
 }  // namespace millrace

@@ -12,8 +12,10 @@ class LogReader {
 
   // See ShardLog.
   Task<Result<ReadResult>> read(GroupRef group, Offset from, std::uint64_t max_bytes);
-  Task<void> wait_readable(GroupRef group, Offset from, std::uint64_t min_bytes, MonotonicTime deadline);
-  Task<Result<ShardLog::OffsetAt>> offset_for_timestamp(GroupRef group, std::int64_t timestamp);
+  Task<Result<void>> wait_readable(GroupRef group, Offset from, std::uint64_t min_bytes,
+                                   MonotonicTime deadline);
+  Task<Result<ShardLog::OffsetAt>> offset_for_timestamp(GroupRef group, std::int64_t timestamp, Offset from,
+                                                        MonotonicTime until);
 
   // The entry that holds the record at `offset`, or is the first after it; offset at most the durable end.
   Task<Result<Index>> index_of(GroupRef group, Offset offset);
@@ -22,7 +24,7 @@ class LogReader {
 
  private:
   Result<ReadResult> read_memory(const Group& group, Offset from, std::uint64_t max_bytes);
-  Task<Result<Offset>> where_to_search(GroupRef group, std::int64_t timestamp);
+  Task<Result<Offset>> where_to_search(GroupRef group, std::int64_t timestamp, Offset from);
   LogContext& context_;
   ColdReader cold_;
 };

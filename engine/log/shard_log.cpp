@@ -125,15 +125,16 @@ Task<Result<ReadResult>> ShardLog::read(GroupId group, Offset from, std::uint64_
   co_return co_await state_->reader.read(std::move(found), from, max_bytes);
 }
 
-Task<void> ShardLog::wait_readable(GroupId group, Offset from, std::uint64_t min_bytes,
-                                   MonotonicTime deadline) {
-  auto found = state_->context.find(group);
-  if (found) co_await state_->reader.wait_readable(*found, from, min_bytes, deadline);
+Task<Result<void>> ShardLog::wait_readable(GroupId group, Offset from, std::uint64_t min_bytes,
+                                           MonotonicTime deadline) {
+  CO_TRY(GroupRef found, state_->context.find(group));
+  co_return co_await state_->reader.wait_readable(std::move(found), from, min_bytes, deadline);
 }
 
-Task<Result<ShardLog::OffsetAt>> ShardLog::offset_for_timestamp(GroupId group, std::int64_t timestamp) {
+Task<Result<ShardLog::OffsetAt>> ShardLog::offset_for_timestamp(GroupId group, std::int64_t timestamp,
+                                                                Offset from, MonotonicTime until) {
   CO_TRY(GroupRef found, state_->context.find(group));
-  co_return co_await state_->reader.offset_for_timestamp(std::move(found), timestamp);
+  co_return co_await state_->reader.offset_for_timestamp(std::move(found), timestamp, from, until);
 }
 
 Task<Result<LogStart>> ShardLog::trim(GroupId group, Offset offset) {

@@ -76,6 +76,11 @@ struct ReadResult {
   std::uint64_t bytes = 0;
   Offset next_offset{0};  // to ask for next
   LogView view;
+  // Whether a reader who would rather wait than get fewer bytes than these has no reason to: there are as
+  // many, or the log goes on behind them, and waiting would make the read no larger.
+  [[nodiscard]] bool satisfies(std::uint64_t min_bytes) const {
+    return bytes >= min_bytes || next_offset < view.durable.next_offset;
+  }
 };
 
 // For status and the benchmarks; plain counters since the start.
@@ -140,17 +145,22 @@ class ShardLog {
   // Whole entries from the one that holds `from` on, up to about max_bytes (at least one, whatever its size).
   // offset_out_of_range outside [start, durable end], not_found, corruption (with file and position).
   Task<Result<ReadResult>> read(GroupId group, Offset from, std::uint64_t max_bytes);
-  // Returns when there are at least min_bytes of durable entries at or beyond `from`, or at the deadline, or
-  // when the group or the log goes.
-  Task<void> wait_readable(GroupId group, Offset from, std::uint64_t min_bytes, MonotonicTime deadline);
+  // Waits for more than a read gave that ended at the durable end: `from` is that read's next_offset. Returns
+  // when there are min_bytes of durable entries from there on, or some that have left memory again, or at the
+  // deadline. Errors, also while it waits: not_found, shutting_down, sync_failed: nothing more will come.
+  Task<Result<void>> wait_readable(GroupId group, Offset from, std::uint64_t min_bytes,
+                                   MonotonicTime deadline);
 
   // Offset and timestamp of the first durable record with a timestamp of at least `timestamp`; the durable
-  // end (and -1) if there is none.
+  // end (and -1) if there is none. Begins at `from`. Once it is `until`, and some of the log is searched, it
+  // gives what is not `complete`: the search goes on from that offset. corruption, not_found.
   struct OffsetAt {
     Offset offset{0};
     std::int64_t timestamp = -1;
+    bool complete = true;
   };
-  Task<Result<OffsetAt>> offset_for_timestamp(GroupId group, std::int64_t timestamp);
+  Task<Result<OffsetAt>> offset_for_timestamp(GroupId group, std::int64_t timestamp, Offset from = Offset{0},
+                                              MonotonicTime until = k_never);
 
   // Everything before `offset` may go: the log starts at the entry that holds it. Durable on return; whole
   // segments before it are removed in the background. offset_out_of_range beyond the durable end; a trim to

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/base/endian.h"
 #include "engine/base/entry_header.h"
 #include "engine/log/verify.h"
 #include "engine/reactor/wait.h"
@@ -104,8 +105,8 @@ TEST(ShardLog, ReadersDoNotSeeWhatIsNotDurable) {
     const auto read = co_await logs.of(k_group).read(k_group, quick->base_offset, 1000);
     expect_ok(read);
     EXPECT_TRUE(read->entries.empty());
-    co_await logs.of(k_group).wait_readable(k_group, quick->base_offset, 1,
-                                            logs.reactor.now() + std::chrono::seconds(1));
+    expect_ok(co_await logs.of(k_group).wait_readable(k_group, quick->base_offset, 1,
+                                                      logs.reactor.now() + std::chrono::seconds(1)));
     const auto later = co_await logs.of(k_group).read(k_group, quick->base_offset, 1000);
     expect_ok(later);
     EXPECT_FALSE(later->entries.empty());
@@ -404,6 +405,60 @@ TEST(ShardLog, OffsetsAreFoundByTimestamp) {
     const auto beyond = co_await log.offset_for_timestamp(k_group, 5000);
     EXPECT_EQ(beyond->offset, Offset{100});
     EXPECT_EQ(beyond->timestamp, -1);
+  }));
+}
+
+// A batch whose header says that its records are of the far future.
+Slice batch_with_a_false_header(BufferPool& pool, std::uint64_t id) {
+  Slice batch = make_batch(pool, id, 10'000, false);
+  store_be<std::int64_t>(batch.buffer.data() + batch.offset + 35, std::int64_t{1} << 50);
+  return batch;
+}
+
+// It made every search for a timestamp that is not there read all that came behind it.
+TEST(ShardLog, AFalseMaxTimestampCostsASearchNoMoreThanItsPartOfTheIndex) {
+  LogStory story(67);
+  story.log_options.cache_bytes = 0;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    ShardLog& log = logs.of(k_group);
+    for (std::uint64_t i = 0; i < 300; ++i) {
+      Slice batch = i == 40 ? batch_with_a_false_header(logs.reactor.buffers(), i)
+                            : make_batch(logs.reactor.buffers(), i, 10'000, false, 1000);
+      expect_ok(co_await log.append(k_group, std::move(batch), 1, AckLevel::durable));
+    }
+    static_cast<void>(co_await logs.reactor.sleep(std::chrono::seconds(5)));
+    const std::uint64_t before = log.counters().read_bytes_cold + log.counters().read_bytes_memory;
+    const auto beyond = co_await log.offset_for_timestamp(k_group, 5000);
+    EXPECT_EQ(beyond->offset, Offset{300});
+    EXPECT_EQ(beyond->timestamp, -1);
+    EXPECT_LT(log.counters().read_bytes_cold + log.counters().read_bytes_memory - before, 1_MiB);
+    EXPECT_EQ((co_await log.offset_for_timestamp(k_group, 1000))->offset, Offset{0});
+  }));
+}
+
+TEST(ShardLog, ASearchByTimestampStopsInTimeAndGoesOnWhereItWas) {
+  LogStory story(68);
+  story.log_options.cache_bytes = 0;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    ShardLog& log = logs.of(k_group);
+    for (std::uint64_t i = 0; i < 300; ++i) {
+      expect_ok(co_await log.append(k_group, batch_with_a_false_header(logs.reactor.buffers(), i), 1,
+                                    AckLevel::durable));
+    }
+    expect_ok(co_await log.append(k_group, make_batch(logs.reactor.buffers(), 300, 100, false, 2000), 1,
+                                  AckLevel::durable));
+    int rounds = 1;
+    auto found = co_await log.offset_for_timestamp(k_group, 2000, Offset{0}, logs.reactor.now());
+    for (; found && !found->complete && rounds < 1000; ++rounds) {
+      const Offset from = found->offset;
+      found = co_await log.offset_for_timestamp(k_group, 2000, from, logs.reactor.now());
+      EXPECT_GT(found->offset, from);
+    }
+    EXPECT_GT(rounds, 2);
+    EXPECT_EQ(found->offset, Offset{300});
+    EXPECT_EQ(found->timestamp, 2000);
   }));
 }
 
