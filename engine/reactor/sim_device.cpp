@@ -32,7 +32,7 @@ void SimDevice::submit(SimDiskRequest request, Done done) {
   if (request.file != 0) disk_.hold(request.file);
   ++in_flight_of_[request.process];
   const std::uint64_t id = next_id_++;
-  in_flight_.emplace(id, Flight{std::move(request), std::move(done), disk_.mark(), 0});
+  in_flight_.emplace(id, Flight{std::move(request), std::move(done), disk_.mark(), 0, false});
   schedule(id);
 }
 
@@ -59,22 +59,43 @@ void SimDevice::complete(std::uint64_t id) {
 // ---- what operations do -----------------------------------------------------
 
 bool SimDevice::take_effect(Flight& flight, Sync sync, SimDiskReply& reply) {
+  using enum SimFaults::Kind;
+  const SimAccess& access = flight.request.access;
+  const SimFaults::Rule* rule = flight.moved == 0 ? disk_.faults().hit(access) : nullptr;
+  if (rule == nullptr) return take_effect_as_asked(flight, sync, 0, reply);
+  switch (rule->kind) {
+    case fail:
+      reply.error = rule->error;
+      return true;
+    case fail_late: {
+      const int error = rule->error;
+      const bool is_sync = access.verb == Verb::sync || access.verb == Verb::sync_folder;
+      while (!is_sync && !take_effect_as_asked(flight, Sync::no, 0, reply)) {
+      }
+      if (reply.file != 0) {
+        unlock(reply.file, flight.request.process);
+        disk_.close(reply.file);
+      }
+      reply = {};
+      reply.error = error;
+      return true;
+    }
+    case cut_short:
+      flight.cut_short = true;
+      break;
+    case lose:
+      if (access.verb != Verb::write) break;
+      reply.count = access.length;
+      return true;
+    case misdirect:
+      return take_effect_as_asked(flight, sync, rule->shift, reply);
+  }
+  return take_effect_as_asked(flight, sync, 0, reply);
+}
+
+bool SimDevice::take_effect_as_asked(Flight& flight, Sync sync, std::int64_t shift, SimDiskReply& reply) {
   const SimDiskRequest& request = flight.request;
   const SimAccess& access = request.access;
-  std::int64_t shift = 0;
-  if (flight.written == 0) {
-    if (const SimFaults::Rule* rule = disk_.faults().hit(access)) {
-      if (rule->kind == SimFaults::Kind::fail) {
-        reply.error = rule->error;
-        return true;
-      }
-      if (rule->kind == SimFaults::Kind::lose && access.verb == Verb::write) {
-        reply.count = access.length;
-        return true;
-      }
-      if (rule->kind == SimFaults::Kind::misdirect) shift = rule->shift;
-    }
-  }
   const bool sync_lies = disk_.faults().ignores_sync(access);
   switch (access.verb) {
     case Verb::open: {
@@ -87,8 +108,7 @@ bool SimDevice::take_effect(Flight& flight, Sync sync, SimDiskReply& reply) {
       lock(request, reply);
       return true;
     case Verb::read:
-      read(flight, reply);
-      return true;
+      return read(flight, reply);
     case Verb::transfer:
       reply.bytes.resize(access.length);
       reply.bytes.resize(
@@ -149,37 +169,49 @@ void SimDevice::take_effect_on_names(const SimDiskRequest& request, SimDiskReply
   }
 }
 
+std::uint64_t SimDevice::stop_of(Flight& flight) {
+  const SimAccess& access = flight.request.access;
+  const std::uint64_t left = access.length - flight.moved;
+  const bool is_by_rule = flight.cut_short && flight.moved == 0;
+  const bool may_be_cut = is_by_rule || access.sync == Sync::no;
+  if (left <= k_sector_size || !may_be_cut) return access.length;
+  if (!is_by_rule && !random_.chance(disk_.faults().short_transfers)) return access.length;
+  return flight.moved + (random_.below((left - 1) / k_sector_size) + 1) * k_sector_size;
+}
+
 bool SimDevice::write(Flight& flight, Sync sync, std::int64_t shift, SimDiskReply& reply) {
   const SimDiskRequest& request = flight.request;
-  std::uint64_t stop = request.access.length;
-  if (stop - flight.written > k_sector_size && random_.chance(disk_.faults().short_transfers)) {
-    stop = flight.written + random_.below((stop - flight.written) / k_sector_size) * k_sector_size +
-           k_sector_size;
-  }
-  while (flight.written < stop) {
-    auto part = part_at(request.slices, flight.written);
-    part = part.first(std::min<std::uint64_t>(part.size(), stop - flight.written));
-    const std::uint64_t position =
-        request.access.position + flight.written + static_cast<std::uint64_t>(shift);
+  const std::uint64_t stop = stop_of(flight);
+  while (flight.moved < stop) {
+    auto part = part_at(request.slices, flight.moved);
+    part = part.first(std::min<std::uint64_t>(part.size(), stop - flight.moved));
+    const std::uint64_t position = request.access.position + flight.moved + static_cast<std::uint64_t>(shift);
     const auto count = disk_.write(request.file, position, part, sync);
     if (!count) {
       reply.error = count.error();
       return true;
     }
-    flight.written += *count;
+    flight.moved += *count;
   }
-  reply.count = flight.written;
-  return flight.written == request.access.length;
+  if (flight.moved < request.access.length) return false;
+  reply.count = flight.moved;
+  // Nobody knows whether the parts were durable together.
+  if (flight.cut_short && request.access.sync == Sync::data) reply.error = EIO;
+  return true;
 }
 
-void SimDevice::read(const Flight& flight, SimDiskReply& reply) const {
+bool SimDevice::read(Flight& flight, SimDiskReply& reply) {
   const SimDiskRequest& request = flight.request;
-  while (reply.count < request.access.length) {
-    const auto part = part_at(request.slices, reply.count);
-    const std::uint64_t count = *disk_.read(request.file, request.access.position + reply.count, part);
-    reply.count += count;
-    if (count < part.size()) return;  // the end of the file
+  const std::uint64_t stop = stop_of(flight);
+  while (flight.moved < stop) {
+    auto part = part_at(request.slices, flight.moved);
+    part = part.first(std::min<std::uint64_t>(part.size(), stop - flight.moved));
+    const std::uint64_t count = *disk_.read(request.file, request.access.position + flight.moved, part);
+    flight.moved += count;
+    reply.count = flight.moved;
+    if (count < part.size()) return true;  // the end of the file
   }
+  return flight.moved == request.access.length;
 }
 
 // ---- locks ------------------------------------------------------------------

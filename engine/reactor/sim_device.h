@@ -50,8 +50,9 @@ class SimDevice {
   struct Flight {
     SimDiskRequest request;
     Done done;
-    SimMark mark = 0;           // sync: what it covers
-    std::uint64_t written = 0;  // write: bytes on the disk already
+    SimMark mark = 0;         // sync: what it covers
+    std::uint64_t moved = 0;  // read, write: bytes already
+    bool cut_short = false;   // read, write: it went in parts
   };
   struct Lock {
     std::uint64_t process = 0;
@@ -59,11 +60,14 @@ class SimDevice {
   };
   void schedule(std::uint64_t id);
   void complete(std::uint64_t id);
-  // False: the operation came back short and goes on later.
+  // Applies the rule that hits the operation, if any. False: the operation came back short and goes on later.
   bool take_effect(Flight& flight, Sync sync, SimDiskReply& reply);
+  bool take_effect_as_asked(Flight& flight, Sync sync, std::int64_t shift, SimDiskReply& reply);
   void take_effect_on_names(const SimDiskRequest& request, SimDiskReply& reply);
+  // Where the transfer stops this time.
+  std::uint64_t stop_of(Flight& flight);
   bool write(Flight& flight, Sync sync, std::int64_t shift, SimDiskReply& reply);
-  void read(const Flight& flight, SimDiskReply& reply) const;
+  bool read(Flight& flight, SimDiskReply& reply);
   void lock(const SimDiskRequest& request, SimDiskReply& reply);
   void release_locks(std::uint64_t process);
 

@@ -1,5 +1,6 @@
 #include "engine/reactor/sim_faults.h"
 
+#include <fmt/format.h>
 #include <utility>
 
 namespace millrace {
@@ -16,18 +17,25 @@ SimMatch on(Verb verb, std::string part) {
   };
 }
 
+SimMatch on_transfers() {
+  return [](const SimAccess& access) { return access.verb == Verb::read || access.verb == Verb::write; };
+}
+
 void SimFaults::fail_nth(std::uint64_t n, int error, std::uint64_t times) {
   fail({.matches = [](const SimAccess&) { return true; }, .error = error, .skip = n - 1, .times = times});
 }
 
 void SimFaults::clear() {
-  const std::uint64_t operations = operations_;
-  *this = SimFaults{};
-  operations_ = operations;
+  SimFaults none;
+  none.operations_ = operations_;
+  none.operations_of_ = std::move(operations_of_);
+  none.hits_ = hits_;
+  *this = std::move(none);
 }
 
 const SimFaults::Rule* SimFaults::hit(const SimAccess& access) {
   ++operations_;
+  ++operations_of_[access.verb];
   const Rule* found = nullptr;
   for (Rule& rule : rules_) {
     if (rule.times == 0 || !rule.matches(access)) continue;
@@ -38,7 +46,21 @@ const SimFaults::Rule* SimFaults::hit(const SimAccess& access) {
       if (rule.times != k_forever) --rule.times;
     }
   }
+  if (found != nullptr) ++hits_;
   return found;
+}
+
+std::uint64_t SimFaults::operations(Verb verb) const {
+  const auto found = operations_of_.find(verb);
+  return found == operations_of_.end() ? 0 : found->second;
+}
+
+std::string SimFaults::describe() const {
+  std::string text;
+  for (const auto& [verb, count] : operations_of_) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name(verb), count);
+  }
+  return text;
 }
 
 Duration SimFaults::draw_latency(SimRandom& random) const {

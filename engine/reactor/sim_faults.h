@@ -4,12 +4,15 @@
 //   disk.faults().fail({.matches = on(Verb::sync, "journal"), .error = EIO});
 //   // operation 17 from now, and all after it
 //   disk.faults().fail_nth(17, EIO, SimFaults::k_forever);
+//   // the 17th read or write from now moves a part of its bytes only
+//   disk.faults().fail({.matches = on_transfers(), .kind = SimFaults::Kind::cut_short, .skip = 16});
 //   // these report success and make nothing durable
 //   disk.faults().ignore_syncs = on_path("journal");
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,12 +34,19 @@ using SimMatch = std::function<bool(const SimAccess&)>;
 // Matches by a part of the path, and by verb.
 [[nodiscard]] SimMatch on_path(std::string part);
 [[nodiscard]] SimMatch on(Verb verb, std::string part = {});
+// Matches reads and writes.
+[[nodiscard]] SimMatch on_transfers();
 
 class SimFaults {
  public:
   static constexpr std::uint64_t k_forever = ~std::uint64_t{0};
   enum class Kind : std::uint8_t {
-    fail,      // gives `error`; nothing happens on the disk
+    fail,       // gives `error`; nothing happens on the disk
+    fail_late,  // gives `error` after it has taken effect, unsynced
+    // A read or a write that moves a part of its bytes, whole sectors, and is continued by the reactor: the
+    // program sees nothing of it, but for a synced write, which ends with EIO once all bytes are there. Other
+    // verbs pass.
+    cut_short,
     lose,      // a write that reports success and writes nothing
     misdirect  // a write that lands `shift` bytes further on
   };
@@ -62,8 +72,8 @@ class SimFaults {
   // RWF_DSYNC is not supported; a synced write is then a write and an fdatasync, with time for a crash
   // between.
   bool refuse_synced_writes = false;
-  // Parts in a million of the writes and transfers that come back short and are continued (writes) or not
-  // (transfers).
+  // Parts in a million of the reads and writes that are cut short, but for synced writes; and of the
+  // transfers, which are not continued.
   std::uint32_t short_transfers = 0;
 
   // ---- time (how long an operation takes) -----------------------------------
@@ -78,13 +88,19 @@ class SimFaults {
   [[nodiscard]] bool ignores_sync(const SimAccess& access) const {
     return ignore_syncs && ignore_syncs(access);
   }
-  // Operations so far: the bound of a sweep.
+  // Operations so far: the bound of a sweep. And how many of them a rule has hit: the proof of one.
   [[nodiscard]] std::uint64_t operations() const { return operations_; }
+  [[nodiscard]] std::uint64_t operations(Verb verb) const;
+  [[nodiscard]] std::uint64_t hits() const { return hits_; }
+  // "open 12, read 40, write 310": operations so far by verb, for messages.
+  [[nodiscard]] std::string describe() const;
   [[nodiscard]] Duration draw_latency(SimRandom& random) const;
 
  private:
   std::vector<Rule> rules_;
   std::uint64_t operations_ = 0;
+  std::uint64_t hits_ = 0;
+  std::map<Verb, std::uint64_t> operations_of_;
 };
 
 }  // namespace millrace

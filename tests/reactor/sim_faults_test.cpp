@@ -84,6 +84,60 @@ TEST_F(SimFaultTest, WritesGetLostAndGoAstray) {
   EXPECT_EQ(overwrite("3"), std::string("3\0002", 3));
 }
 
+TEST_F(SimFaultTest, AnOperationMayFailAfterItHasTakenEffect) {
+  faults.fail({.matches = on(Verb::write), .kind = SimFaults::Kind::fail_late});
+  EXPECT_EQ(failure(), ErrorCode::sync_failed);
+  EXPECT_EQ(node.disk().read_file("file1"), "content");
+  faults.fail({.matches = on(Verb::open), .kind = SimFaults::Kind::fail_late});
+  EXPECT_EQ(failure(), ErrorCode::io_error);
+  EXPECT_TRUE(node.disk().read_file("file2").has_value());
+  // A sync that fails has made nothing durable.
+  faults.fail({.matches = on(Verb::sync), .kind = SimFaults::Kind::fail_late});
+  EXPECT_EQ(failure(), ErrorCode::sync_failed);
+  EXPECT_GT(node.disk().pending(), 0U);
+}
+
+TEST_F(SimFaultTest, ATransferCutShortGoesOnUnlessItsBytesWereToBeDurable) {
+  const std::string content(100'000, 'x');
+  const auto write_and_read = [&](Sync sync) {
+    ErrorCode code{};
+    EXPECT_EQ(world.run(node,
+                        [&](Reactor& reactor) -> Task<void> {
+                          const File file = must(co_await reactor.open("file", {.mode = OpenMode::create}));
+                          const auto written =
+                              co_await reactor.write(file, slice_of(reactor, content), 0, sync);
+                          code = code_of(written);
+                          if (!written) co_return;
+                          Buffer buffer = *reactor.buffers().acquire(content.size());
+                          const auto size = static_cast<std::uint32_t>(content.size());
+                          EXPECT_EQ(must(co_await reactor.read(file, Slice{buffer, 0, size}, 0)), size);
+                          EXPECT_EQ(buffer.bytes()[size - 1], std::byte{'x'});
+                          must(co_await reactor.remove_file("file"));
+                        }),
+              SimEnd::reached);
+    return code;
+  };
+  faults.fail({.matches = on_transfers(), .kind = SimFaults::Kind::cut_short, .times = 2});
+  EXPECT_EQ(write_and_read(Sync::no), ErrorCode{});
+  EXPECT_EQ(faults.hits(), 2U);
+  faults.fail({.matches = on_transfers(), .kind = SimFaults::Kind::cut_short});
+  EXPECT_EQ(write_and_read(Sync::data), ErrorCode::sync_failed);
+  EXPECT_EQ(node.disk().read_file("file"), content);
+}
+
+TEST_F(SimFaultTest, OperationsAreCountedByVerbAndSoAreHits) {
+  ASSERT_TRUE(stored());
+  EXPECT_EQ(faults.operations(Verb::write), 1U);
+  EXPECT_EQ(faults.operations(Verb::read), 0U);
+  EXPECT_EQ(faults.describe(), "open 1, write 1, sync 1, sync folder 1");
+  EXPECT_EQ(faults.hits(), 0U);
+  faults.fail_nth(2, EIO);
+  EXPECT_NE(failure(), ErrorCode{});
+  faults.clear();
+  EXPECT_EQ(faults.hits(), 1U);
+  EXPECT_EQ(faults.operations(Verb::write), 2U);
+}
+
 TEST_F(SimFaultTest, ShortWritesGoOnAndStallsEnd) {
   faults.short_transfers = 1'000'000;
   faults.stalls = 1'000'000;
