@@ -48,11 +48,9 @@ Task<Result<void>> GroupKeeper::create(GroupId id, LogSettings settings) {
   group->settings = settings;
   auto made = co_await make_folder(id);
   if (made) made = co_await make_segment(context_, group, SpaceFor::clients);
+  if (!made) (void)co_await remove_files(id);
   creating_.erase(id);
-  if (!made) {
-    (void)co_await context_.reactor.remove_folder(context_.folder.group_folder(id));
-    co_return made;
-  }
+  if (!made) co_return made;
   const SegmentEnd at{group->segments.back()->first_index(), k_block_size, true};
   group->placed_at = at;
   group->checkpointed_segment = at.segment;
@@ -127,6 +125,14 @@ Task<Result<CutRecord>> GroupKeeper::find_cut(GroupRef group, Index last) {
 }
 
 Task<Result<void>> GroupKeeper::truncate(GroupRef group, Index last) {
+  // Retention may be sealing or removing a segment of it.
+  co_await group->tending.lock();
+  auto done = co_await truncate_tended(group, last);
+  group->tending.unlock();
+  co_return done;
+}
+
+Task<Result<void>> GroupKeeper::truncate_tended(GroupRef group, Index last) {
   if (last + 1 < group->start.index || last > group->end.last_index) {
     co_return fail(ErrorCode::offset_out_of_range, "cannot cut after index {}: the log is [{}, {}]",
                    last.value(), group->start.index.value(), group->end.last_index.value());
@@ -147,33 +153,47 @@ Task<Result<void>> GroupKeeper::truncate(GroupRef group, Index last) {
     group->admission.unlock();
     co_return done;
   }
-  ++group->cuts;
-  while (!group->tail.empty() && group->tail_end() > next(last)) group->tail.pop_back();
-  group->tail_first = std::min(group->tail_first, next(last));
-  group->placed = group->durable = group->end = cut.end;
-  group->placed_at = cut.segment;
-  group->recovered = std::min(group->recovered, cut.end);
-  group->place_next = next(last);
-  group->undescribed.clear();
-  // Newest first, so that what is left is a log without a hole whenever power fails.
-  while (!group->segments.empty() && group->segments.back()->first_index() > cut.segment.segment && done) {
-    done = co_await context_.reactor.remove_file(
-        context_.folder.segment(group->id, group->segments.back()->first_index()));
-    group->segments.pop_back();
-  }
-  reader_.cold().forget(*group);
-  if (done)
-    done = context_.checked(co_await context_.reactor.sync_folder(context_.folder.group_folder(group->id)));
-  if (done) {
-    Segment& segment = *group->segments.back();
-    segment.end = cut.segment.position;
-    segment.reserved = 0;
-    segment.writable = false;
-    segment.sealed_at = {};
-    std::erase_if(segment.index, [&](const SparseIndexItem& item) { return item.position >= segment.end; });
-  }
+  done = co_await remove_cut_files(group, cut_off(*group, cut));
+  // They would come back as a part of a log that goes on without them; the next start removes them.
+  if (!done) context_.fail(done.error());
   group->admission.unlock();
   co_return done;
+}
+
+// What is not in memory any more has to go from the disk, too; ascending.
+std::vector<SegmentRef> GroupKeeper::cut_off(Group& group, const CutRecord& cut) {
+  const Index last = cut.end.last_index;
+  ++group.cuts;
+  while (!group.tail.empty() && group.tail_end() > next(last)) group.tail.pop_back();
+  group.tail_first = std::min(group.tail_first, next(last));
+  group.placed = group.durable = group.end = cut.end;
+  group.placed_at = cut.segment;
+  // A restart looks for the file that the cut names.
+  group.checkpointed_segment = std::min(group.checkpointed_segment, cut.segment.segment);
+  group.recovered = std::min(group.recovered, cut.end);
+  group.place_next = next(last);
+  group.undescribed.clear();
+  const auto after = std::upper_bound(group.segments.begin(), group.segments.end(), cut.segment.segment,
+                                      [](Index i, const SegmentRef& s) { return i < s->first_index(); });
+  std::vector<SegmentRef> gone(after, group.segments.end());
+  group.segments.erase(after, group.segments.end());
+  Segment& segment = *group.segments.back();
+  segment.end = cut.segment.position;
+  segment.reserved = 0;
+  segment.writable = false;
+  segment.sealed_at = {};
+  std::erase_if(segment.index, [&](const SparseIndexItem& item) { return item.position >= segment.end; });
+  reader_.cold().forget(group);
+  return gone;
+}
+
+// Newest first, so that what is left is a log without a hole whenever power fails.
+Task<Result<void>> GroupKeeper::remove_cut_files(GroupRef group, std::vector<SegmentRef> segments) {
+  for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+    CO_TRY_VOID(
+        co_await context_.reactor.remove_file(context_.folder.segment(group->id, (*segment)->first_index())));
+  }
+  co_return context_.checked(co_await context_.reactor.sync_folder(context_.folder.group_folder(group->id)));
 }
 
 }  // namespace millrace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <unordered_set>
+#include <vector>
 
 #include "engine/log/committer.h"
 #include "engine/log/log_context.h"
@@ -26,6 +27,9 @@ class GroupKeeper {
   // Returns when nothing of the group is gathered, in a commit or with the mover.
   Task<Result<void>> settle(GroupRef group);
   Task<Result<CutRecord>> find_cut(GroupRef group, Index last);
+  Task<Result<void>> truncate_tended(GroupRef group, Index last);
+  std::vector<SegmentRef> cut_off(Group& group, const CutRecord& cut);
+  Task<Result<void>> remove_cut_files(GroupRef group, std::vector<SegmentRef> segments);
   Task<Result<void>> make_folder(GroupId id);
   Task<Result<void>> remove_tended(GroupRef group);
   Task<Result<void>> remove_files(GroupId id);

@@ -4,6 +4,7 @@ namespace millrace {
 
 void LogContext::fail(Error error) {
   if (failure) return;
+  error.code = ErrorCode::sync_failed;
   reactor.log(LogLevel::error, error.message);
   failure = std::move(error);
   failed.wake_all();

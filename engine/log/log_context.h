@@ -36,7 +36,8 @@ struct LogContext {
   WaitQueue space;                          // unplaced_bytes has fallen
   std::vector<WaitQueue*> wake_on_failure;  // of parts that wait for something a failed log never does
 
-  // After this no append, trim or checkpoint succeeds; everybody who waits is woken to see it.
+  // After this no append, trim or checkpoint succeeds; everybody who waits is woken to see it, and hears
+  // sync_failed, whatever the reason: what is under way may have happened or not.
   void fail(Error error);
   // Hands `result` on. A failed sync is the end of the log: what it was for may be lost, and nothing can
   // tell.

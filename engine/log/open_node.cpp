@@ -117,7 +117,7 @@ Task<Result<void>> recover(OpenContext& context, OpenedNode& node) {
   }
   node.clean = clean;
   node.groups.resize(context.options.shards);
-  if (!clean) CO_TRY_VOID(co_await sync_journals(context));
+  if (!clean) CO_TRY_VOID(co_await sync_what_was_read(context));
   for (std::size_t i = 0; i < journals.size(); ++i) {
     CO_TRY_VOID(co_await settle_groups(context, journals[i], std::move(refs[i]), clean, node.groups));
   }
@@ -174,7 +174,7 @@ Task<Result<OpenedNode>> open_node(Reactor& reactor, NodeOptions options) {
   OpenContext context{reactor, options, DataFolder(options.folder), {}, {}};
   OpenedNode node;
   CO_TRY(FolderState state, co_await look_at_folder(context));
-  if (state == FolderState::missing) CO_TRY_VOID(co_await create_root(context));
+  if (state != FolderState::ours) CO_TRY_VOID(co_await create_root(context));
   CO_TRY(node.lock, co_await take_lock(context));
   // Again: who held the lock until now may have made the folder.
   CO_TRY(state, co_await look_at_folder(context));
@@ -193,7 +193,7 @@ Task<Result<OpenedNode>> open_node(Reactor& reactor, NodeOptions options) {
   CO_TRY(StartedJournals started, co_await start_journals(context, node.groups));
   CO_TRY_VOID(co_await (node.created ? create_identity(context, started.identity)
                                      : write_identity(context, started.identity)));
-  CO_TRY_VOID(co_await remove_old_journals(context, started.identity));
+  CO_TRY_VOID(co_await tidy_journals(context, started.identity));
   node.identity = std::move(started.identity);
   node.journals = std::move(started.journals);
   node.notes = std::move(context.notes);

@@ -17,16 +17,25 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// With parents where they are missing; each name is durable before something is put behind it.
+// Of a folder, in the one above it.
+Task<Result<void>> sync_name(Reactor& reactor, std::string path) {
+  auto synced = co_await reactor.sync_folder(parent_of(path));
+  // A folder that somebody else has made for us may stand where we may not look; its name is theirs to keep.
+  if (!synced && synced.error().code == ErrorCode::permission_denied) co_return Result<void>{};
+  co_return synced;
+}
+
+// With parents where they are missing; each name is durable before something is put behind it, also one that
+// a start made which then got no further.
 Task<Result<void>> make_folder(Reactor& reactor, std::string path) {
   auto made = co_await reactor.create_folder(path);
-  if (!made && made.error().code == ErrorCode::already_exists) co_return Result<void>{};
+  if (!made && made.error().code == ErrorCode::already_exists) made = {};
   if (!made && made.error().code == ErrorCode::not_found && parent_of(path) != path) {
     CO_TRY_VOID(co_await make_folder(reactor, parent_of(path)));
     made = co_await reactor.create_folder(path);
   }
   CO_TRY_VOID(std::move(made));
-  co_return co_await reactor.sync_folder(parent_of(path));
+  co_return co_await sync_name(reactor, std::move(path));
 }
 
 // A folder without identity that is ours was given up before it held anything.
@@ -60,7 +69,11 @@ Task<Result<FolderState>> look_at_folder(OpenContext& context) {
 }
 
 Task<Result<void>> create_root(OpenContext& context) {
-  return make_folder(context.reactor, context.folder.root());
+  CO_TRY_VOID(co_await make_folder(context.reactor, context.folder.root()));
+  // Those above it may be such folders, too.
+  for (std::string path = parent_of(context.folder.root()); path != parent_of(path); path = parent_of(path))
+    CO_TRY_VOID(co_await sync_name(context.reactor, path));
+  co_return Result<void>{};
 }
 
 Task<Result<void>> create_folders(OpenContext& context) {

@@ -124,6 +124,18 @@ Task<Result<SegmentEnd>> write_segment(OpenContext& context, const FoldedGroup& 
   co_return SegmentEnd{header.first_index, end, false};
 }
 
+// Gives back the space behind the end of the last segment, which was set aside for the very entries that now
+// need another segment: on a full disk they would not find any.
+Task<Result<void>> release_space_behind(OpenContext& context, const FoldedGroup& group) {
+  const std::string path = context.folder.segment(group.id, group.segment.segment);
+  CO_TRY(const File file,
+         co_await context.reactor.open(path, {.mode = OpenMode::read_write, .direct = true}));
+  CO_TRY(const std::uint64_t size, co_await context.reactor.size(file));
+  const std::uint64_t end = round_up_to_block(group.segment.position);
+  if (size > end) CO_TRY_VOID(co_await context.reactor.resize(file, end));
+  co_return Result<void>{};
+}
+
 Task<Result<void>> remove_folder_with_files(Reactor& reactor, std::string path) {
   CO_TRY(const std::vector<FolderEntry> entries, co_await reactor.list(path));
   for (const FolderEntry& entry : entries)
@@ -177,6 +189,7 @@ Task<Result<RecoveredGroup>> settle_group(OpenContext& context, const FoldedGrou
   // a later one.
   recovered.segment.open = clean && group.segment.open && files.beyond.empty();
   if (!group.entries.empty()) {
+    if (!files.segments.empty()) CO_TRY_VOID(co_await release_space_behind(context, group));
     CO_TRY(recovered.segment, co_await write_segment(context, group, bodies));
     // It has replaced an empty segment of the same name.
     if (recovered.segments.empty() || recovered.segments.back() != recovered.segment.segment) {

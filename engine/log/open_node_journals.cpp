@@ -196,17 +196,22 @@ Task<Result<ReadJournal>> read_journal(OpenContext& context, std::uint32_t numbe
                  number, context.folder.journal_file(files.files.front()));
 }
 
-// What was read may stand in a cache alone. Files are about to be removed on the word of these journals, so a
-// later start must find the same word.
-Task<Result<void>> sync_journals(OpenContext& context) {
+// What was read may stand in a cache alone, and so may the names: a start that was killed may have made or
+// switched the identity without syncing it. Files are about to be removed and written again on the word of
+// these journals, so a later start must find the same word.
+Task<Result<void>> sync_what_was_read(OpenContext& context) {
+  Reactor& reactor = context.reactor;
+  std::vector<std::string> paths{context.folder.identity()};
   for (const auto& journal : context.identity.journals) {
-    for (const std::uint32_t id : journal) {
-      CO_TRY(File file, co_await context.reactor.open(context.folder.journal_file(id),
-                                                      {.mode = OpenMode::read_write, .direct = true}));
-      CO_TRY_VOID(co_await context.reactor.sync(std::move(file)));
-    }
+    for (const std::uint32_t id : journal) paths.push_back(context.folder.journal_file(id));
   }
-  co_return co_await context.reactor.sync_folder(context.folder.journal_folder());
+  for (std::string& path : paths) {
+    CO_TRY(File file, co_await reactor.open(std::move(path), {.mode = OpenMode::read_write, .direct = true}));
+    CO_TRY_VOID(co_await reactor.sync(std::move(file)));
+  }
+  CO_TRY_VOID(co_await reactor.sync_folder(context.folder.journal_folder()));
+  CO_TRY_VOID(co_await reactor.sync_folder(context.folder.groups_folder()));
+  co_return co_await reactor.sync_folder(context.folder.root());
 }
 
 }  // namespace millrace

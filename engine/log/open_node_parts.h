@@ -1,11 +1,14 @@
 // The steps of open_node(), in the order in which they run. Internal: open_node.h is the manual.
 //
-//   read_journal          one journal after the other: scan, decide by table, fold                      reads
-//   only check_groups          each group's folder against what was folded reads only sync_journals what the
-//   rest stands on becomes durable settle_groups         leftovers go, entries that stand in the journal
-//   alone get a segment           synced start_journals        new journal files with a complete checkpoint
-//   synced write_identity        from here on the new journals count synced remove_old_journals   what no
-//   identity names any more
+// reads only:
+//   read_journal         one journal after the other: scan, decide by table, fold
+//   check_groups         each group's folder against what was folded
+// then:
+//   sync_what_was_read   what the rest stands on becomes durable
+//   settle_groups        leftovers go, entries that stand in the journal alone get a segment; synced
+//   start_journals       new journal files with a complete checkpoint; synced
+//   write_identity       from here on the new journals count; synced
+//   tidy_journals        what no identity names any more goes; each journal has a spare
 #pragma once
 
 #include <cstdint>
@@ -55,7 +58,8 @@ struct ReadJournal {
   bool cut = false;                   // a torn tail was left out
 };
 Task<Result<ReadJournal>> read_journal(OpenContext& context, std::uint32_t number);
-Task<Result<void>> sync_journals(OpenContext& context);
+// The identity, the journals, and the names in the data folder's own folders.
+Task<Result<void>> sync_what_was_read(OpenContext& context);
 
 // ---- groups (open_node_groups.cpp)
 // -------------------------------------------------------------------------------------- What stands in a
@@ -88,8 +92,9 @@ Task<Result<StartedJournals>> start_journals(OpenContext& context,
 Task<Result<void>> write_identity(OpenContext& context, const Identity& identity);
 // The same for a folder that has none: complete under its name, or not there.
 Task<Result<void>> create_identity(OpenContext& context, const Identity& identity);
-// Keeps a spare for each journal.
-Task<Result<void>> remove_old_journals(OpenContext& context, const Identity& identity);
+// Removes files that no identity names, but for a spare for each journal, and makes spares that are missing;
+// a full disk is a note.
+Task<Result<void>> tidy_journals(OpenContext& context, const Identity& identity);
 
 // ---- new folders (open_node_create.cpp)
 // -----------------------------------------------------------------------------------

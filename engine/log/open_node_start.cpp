@@ -53,14 +53,17 @@ Task<Result<FileStock>> take_stock(OpenContext& context) {
 }
 
 enum class Fill : std::uint8_t { later, now };
+enum class Ballast : std::uint8_t { stays, may_go };  // where the disk is full
 
 // Complete under its name, or not there.
-Task<Result<void>> create_journal_file(OpenContext& context, std::uint32_t id, Fill fill) {
+Task<Result<void>> create_journal_file(OpenContext& context, std::uint32_t id, Fill fill,
+                                       Ballast ballast = Ballast::may_go) {
   Reactor& reactor = context.reactor;
   const std::uint64_t size = context.options.journal_file_size;
   const std::string path = context.folder.journal_file(id);
   CO_TRY(File file, co_await reactor.open(path + ".new", {.mode = OpenMode::create, .direct = true}));
-  CO_TRY_VOID(co_await allocate_file(context, file, size));
+  CO_TRY_VOID(ballast == Ballast::may_go ? co_await allocate_file(context, file, size)
+                                         : co_await reactor.allocate(file, 0, size));
   if (fill == Fill::now) {
     CO_TRY(Buffer zeros, reactor.buffers().acquire(k_fill_size));
     std::memset(zeros.data(), 0, k_fill_size);
@@ -245,14 +248,28 @@ Task<Result<void>> create_identity(OpenContext& context, const Identity& identit
   co_return co_await reactor.sync_folder(context.folder.root());
 }
 
-Task<Result<void>> remove_old_journals(OpenContext& context, const Identity& identity) {
+// Filled now: the next start has to have one that is, also on a full disk.
+Task<Result<void>> make_spare(OpenContext& context, std::uint32_t id) {
+  auto made = co_await create_journal_file(context, id, Fill::now, Ballast::stays);
+  if (made || made.error().code != ErrorCode::disk_full) co_return made;
+  const std::string path = context.folder.journal_file(id);
+  context.notes.push_back(fmt::format(
+      "the disk is too full for a spare journal file, {}, without which the next start needs space; "
+      "free some",
+      path));
+  co_return co_await remove_if_there(context.reactor, path + ".new");
+}
+
+Task<Result<void>> tidy_journals(OpenContext& context, const Identity& identity) {
   Reactor& reactor = context.reactor;
   CO_TRY(const std::vector<FolderEntry> entries, co_await reactor.list(context.folder.journal_folder()));
   std::size_t spares = 0;
+  std::uint32_t last_id = 0;
   bool removed = false;
   for (const FolderEntry& entry : entries) {
     const auto id = DataFolder::journal_file_id(entry.name);
     const auto names = [&](const auto& journal) { return std::ranges::find(journal, *id) != journal.end(); };
+    if (id) last_id = std::max(last_id, *id);
     if (!id || std::ranges::any_of(identity.journals, names)) continue;
     const std::string path = context.folder.journal_file(*id);
     CO_TRY(const std::uint64_t size, co_await size_of(reactor, path));
@@ -264,7 +281,9 @@ Task<Result<void>> remove_old_journals(OpenContext& context, const Identity& ide
     removed = true;
   }
   if (removed) CO_TRY_VOID(co_await reactor.sync_folder(context.folder.journal_folder()));
-  co_return Result<void>{};
+  if (spares == identity.journals.size()) co_return Result<void>{};
+  for (; spares < identity.journals.size(); ++spares) CO_TRY_VOID(co_await make_spare(context, ++last_id));
+  co_return co_await reactor.sync_folder(context.folder.journal_folder());
 }
 
 }  // namespace millrace

@@ -112,6 +112,8 @@ void JournalFold::add(Group& group, const CutRecord& record) {
   std::erase_if(group.trims, [&](const auto& trim) { return trim.first > record.end.last_index; });
   folded.placed = record.end;
   folded.segment = record.segment;
+  // Later ones are gone.
+  std::erase_if(folded.extended, [&](Index segment) { return segment > record.segment.segment; });
   group.has_placed = true;
 }
 

@@ -28,7 +28,7 @@ Task<void> Retention::restore_ballast() {
   const std::uint64_t size = context_.options.ballast_size;
   const auto free = co_await context_.reactor.free_space(context_.folder.root());
   if (!free || *free < 4 * size) co_return;
-  const auto kept = co_await keep_ballast(context_.reactor, context_.folder, size);
+  const auto kept = context_.checked(co_await keep_ballast(context_.reactor, context_.folder, size));
   context_.ballast_given_up = !(kept && *kept);
 }
 
@@ -88,8 +88,8 @@ Task<Result<void>> Retention::seal_rolled(GroupRef group) {
   co_return Result<void>{};
 }
 
-// The log may begin with the first segment whose predecessors are due: by size, all but the newest
-// retention_bytes; by age, what was sealed too long ago. The open segment stays.
+// The log may begin with the first segment whose predecessors are due: by size, those without which
+// retention_bytes are still there; by age, what was sealed too long ago. The open segment stays.
 Task<Result<void>> Retention::apply_limits(GroupRef group) {
   const std::vector<SegmentRef> segments = live_segments(*group);
   std::uint64_t bytes = 0;
@@ -100,7 +100,8 @@ Task<Result<void>> Retention::apply_limits(GroupRef group) {
     const Segment& segment = *segments[i];
     if (segment.sealed_at.milliseconds == 0) break;
     const auto age = std::chrono::milliseconds(now.milliseconds - segment.sealed_at.milliseconds);
-    const bool too_much = group->settings.retention_bytes != 0 && bytes > group->settings.retention_bytes;
+    const bool too_much =
+        group->settings.retention_bytes != 0 && bytes - segment.end >= group->settings.retention_bytes;
     const bool too_old = group->settings.retention_age.count() != 0 && age > group->settings.retention_age;
     if (!too_much && !too_old) break;
     bytes -= segment.end;

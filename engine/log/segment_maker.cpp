@@ -23,10 +23,11 @@ Task<Result<void>> allocate(LogContext& context, File file, std::uint64_t positi
                                            context.ballast_given_up);
 }
 
-Task<Result<File>> write_new(LogContext& context, const Group& group, const SegmentHeader& header,
-                             std::uint64_t size, SpaceFor who) {
+// Complete, synced, and not yet under its name.
+Task<Result<File>> write_new(LogContext& context, const SegmentHeader& header, std::uint64_t size,
+                             SpaceFor who) {
   Reactor& reactor = context.reactor;
-  const std::string path = context.folder.segment_in_making(group.id, header.first_index);
+  const std::string path = context.folder.segment_in_making(header.group, header.first_index);
   auto file = co_await reactor.open(path, {.mode = OpenMode::create, .direct = true});
   if (!file && file.error().code == ErrorCode::already_exists) {
     CO_TRY_VOID(co_await reactor.remove_file(path));
@@ -37,9 +38,29 @@ Task<Result<File>> write_new(LogContext& context, const Group& group, const Segm
   CO_TRY(Buffer block, reactor.buffers().acquire(k_block_size));
   encode_segment_header(header, block.bytes().first(k_block_size));
   CO_TRY_VOID(context.checked(co_await reactor.write(*file, Slice{block, 0, k_block_size}, 0, Sync::data)));
-  // If power fails before the rename is durable, the file is a leftover that the next start removes.
-  CO_TRY_VOID(co_await reactor.rename(path, context.folder.segment(group.id, header.first_index)));
   co_return file;
+}
+
+Task<Result<void>> remove_if_there(LogContext& context, std::string path) {
+  auto removed = co_await context.reactor.remove_file(std::move(path));
+  if (!removed && removed.error().code == ErrorCode::not_found) co_return Result<void>{};
+  co_return removed;
+}
+
+// If power fails before the rename is durable, the file is a leftover that the next start removes. A rename
+// that has failed may have taken effect; under its name the segment would stand in a log that knows nothing
+// of it and goes on without it.
+Task<Result<void>> name_segment(LogContext& context, const Group& group, const SegmentHeader& header) {
+  const std::string path = context.folder.segment(group.id, header.first_index);
+  auto named =
+      co_await context.reactor.rename(context.folder.segment_in_making(group.id, header.first_index), path);
+  if (named) co_return named;
+  const bool replaces = !group.segments.empty() && group.segments.back()->first_index() == header.first_index;
+  if (!replaces) {
+    auto removed = co_await remove_if_there(context, path);
+    if (!removed) context.fail(std::move(removed).error());
+  }
+  co_return named;
 }
 
 }  // namespace
@@ -49,7 +70,11 @@ Task<Result<void>> make_segment(LogContext& context, GroupRef group, SpaceFor wh
   segment->header = {context.cluster,        group->id,        next(group->end.last_index),
                      group->end.next_offset, group->end.chain, context.reactor.wall_clock()};
   segment->allocated = std::min(k_step_min, round_up_to_block(group->settings.segment_size) + k_block_size);
-  auto file = co_await write_new(context, *group, segment->header, segment->allocated, who);
+  auto file = co_await write_new(context, segment->header, segment->allocated, who);
+  if (file) {
+    if (auto named = co_await name_segment(context, *group, segment->header); !named)
+      file = fail(std::move(named).error());
+  }
   if (!file) {
     (void)co_await context.reactor.remove_file(
         context.folder.segment_in_making(group->id, segment->first_index()));

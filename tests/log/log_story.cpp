@@ -1,6 +1,9 @@
 #include "tests/log/log_story.h"
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
+#include <utility>
 
 #include "engine/base/batch_builder.h"
 #include "engine/base/endian.h"
@@ -10,11 +13,43 @@
 #include "engine/reactor/wait.h"
 
 namespace millrace::test {
+namespace {
+
+// The bytes of a record's value, of which the first 8 hold its id instead. Comparing them one by one would be
+// most of the time of a story.
+std::span<const std::byte> bytes_of(std::uint64_t id, std::size_t size) {
+  constexpr std::size_t k_size_max = 2u << 20;
+  static const std::vector<std::byte> ramp = [] {
+    std::vector<std::byte> made(k_size_max + 256);
+    for (std::size_t i = 0; i < made.size(); ++i) made[i] = static_cast<std::byte>(i);
+    return made;
+  }();
+  CHECK(size <= k_size_max);
+  return std::span(ramp).subspan(id * 31 % 256, size);
+}
+
+// A verb under way that a cut must not meet.
+class Busy {
+ public:
+  explicit Busy(LogStory::Known& known) : known_(known) { ++known_.busy; }
+  ~Busy() { --known_.busy; }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  LogStory::Known& known_;
+};
+
+std::unexpected<Error> is_being_cut(GroupId group) {
+  return fail(ErrorCode::cancelled, "group {} is being cut", group.value());
+}
+
+}  // namespace
 
 Slice make_batch(BufferPool& pool, std::uint64_t id, std::uint32_t size, bool in_place,
                  std::int64_t timestamp) {
-  std::vector<std::byte> value(std::max<std::uint32_t>(size, 8));
-  for (std::size_t i = 0; i < value.size(); ++i) value[i] = static_cast<std::byte>(id * 31 + i);
+  const auto bytes = bytes_of(id, std::max<std::uint32_t>(size, 8));
+  std::vector<std::byte> value(bytes.begin(), bytes.end());
   store_le<std::uint64_t>(value.data(), id);
   RecordBatchBuilder builder(pool, {.size_max = k_batch_size_max, .size_expected = size + 200});
   RecordView record;
@@ -51,20 +86,24 @@ Task<Result<void>> LogStory::start_logs(Logs& logs) {
               std::make_unique<ShardLog>(there, DataFolder(node_options.folder), logs.node.identity,
                                          logs.node.journals[i], logs.node.groups[i], log_options);
           for (const GroupId group : logs.shards[i]->groups())
-            EXPECT_TRUE(logs.shards[i]->configure(group, settings).has_value());
+            EXPECT_TRUE(logs.shards[i]->configure(group, groups[group].settings).has_value());
           return logs.shards[i]->start();
         }));
+    ++started_;
   }
   co_return Result<void>{};
 }
 
 Task<void> LogStory::main(Reactor& reactor, Script script, End end) {
   Logs logs{reactor, {}, {}};
+  started_ = 0;
   outcome_ = co_await start_logs(logs);
-  if (!outcome_) co_return;
-  co_await script(logs);
-  if (end == End::abandoned) co_return;
-  for (std::uint32_t i = 0; i < node_options.shards; ++i) {
+  if (outcome_) co_await script(logs);
+  if (end == End::abandoned) {
+    world_.after(Duration(0), [this] { node_.kill(); });
+    co_await reactor.sleep_until(k_never);
+  }
+  for (std::uint32_t i = 0; i < started_; ++i) {
     auto stopped =
         co_await on_shard(reactor, ShardId{i}, [&logs, i](Reactor&) { return logs.shards[i]->stop(); });
     if (!stopped && outcome_) outcome_ = std::move(stopped);
@@ -86,20 +125,33 @@ Result<void> LogStory::run(const Script& script, End end) {
   return outcome_;
 }
 
-void LogStory::run_until_cut(const Script& script, std::uint64_t events, SimCut cut) {
+void LogStory::run_for_events(const Script& script, std::uint64_t events) {
   node_.start(node_options.shards, [this, script](Reactor& reactor) -> Task<void> {
     if (reactor.shard() == ShardId{0}) co_await main(reactor, script, End::clean);
   });
   const std::uint64_t until = world_.event_count() + events;
   const SimEnd reached = world_.run_until([&] { return world_.event_count() >= until || !node_.running(); });
   EXPECT_EQ(reached, SimEnd::reached) << world_.waiting();
+}
+
+void LogStory::run_until_cut(const Script& script, std::uint64_t events, SimCut cut) {
+  run_for_events(script, events);
   if (node_.running()) node_.power_cut(cut);
+}
+
+bool LogStory::run_until_kill(const Script& script, std::uint64_t events) {
+  run_for_events(script, events);
+  const bool killed = node_.running();
+  if (killed) node_.kill();
+  world_.run_for(std::chrono::milliseconds(10));
+  return killed;
 }
 
 // ---- verbs ----------------------------------------------------------------------
 
 Task<Result<void>> LogStory::create(Logs& logs, GroupId group) {
   groups[group].may_exist = true;
+  groups[group].settings = settings;
   auto created = co_await on_shard(logs.reactor, shard_of(group, node_options.shards),
                                    [&](Reactor&) { return logs.of(group).create(group, settings); });
   if (created) groups[group].created = true;
@@ -107,6 +159,8 @@ Task<Result<void>> LogStory::create(Logs& logs, GroupId group) {
 }
 
 Task<Result<Appended>> LogStory::append(Logs& logs, GroupId group, std::uint32_t size, AckLevel level) {
+  if (groups[group].cut) co_return is_being_cut(group);
+  const Busy busy(groups[group]);
   const std::uint64_t id = next_id_++;
   groups[group].attempted[id] = size;
   auto done = co_await on_shard(logs.reactor, shard_of(group, node_options.shards),
@@ -120,7 +174,7 @@ Task<Result<Appended>> LogStory::append(Logs& logs, GroupId group, std::uint32_t
     auto [it, fresh] = known.acknowledged.emplace(done->base_offset.value(), id);
     EXPECT_TRUE(fresh || it->second == id)
         << "offset " << done->base_offset.value() << " was given out twice";
-    known.index_end = std::max(known.index_end, done->index.value());
+    known.indexes[done->base_offset.value()] = done->index.value();
     ++appended;
   }
   co_return done;
@@ -128,10 +182,15 @@ Task<Result<Appended>> LogStory::append(Logs& logs, GroupId group, std::uint32_t
 
 Task<Result<void>> LogStory::trim(Logs& logs, GroupId group, Offset offset) {
   Known& known = groups[group];
-  known.start_pending = true;
+  if (known.cut) co_return is_being_cut(group);
+  const Busy busy(known);
   known.start_asked = std::max(known.start_asked, offset.value());
   auto done = co_await on_shard(logs.reactor, shard_of(group, node_options.shards),
                                 [&](Reactor&) { return logs.of(group).trim(group, offset); });
+  const auto view =
+      co_await on_shard(logs.reactor, shard_of(group, node_options.shards),
+                        [&](Reactor&) -> Task<Result<LogView>> { co_return logs.of(group).view(group); });
+  if (view) known.trimmed_at = std::max(known.trimmed_at, view->end.last_index.value());
   if (!done) co_return fail(std::move(done).error());
   known.start = std::max(known.start, offset.value());
   co_return Result<void>{};
@@ -139,21 +198,45 @@ Task<Result<void>> LogStory::trim(Logs& logs, GroupId group, Offset offset) {
 
 Task<Result<void>> LogStory::truncate(Logs& logs, GroupId group, Index last) {
   Known& known = groups[group];
-  // From here on nothing is certain about what lies behind the cut; this story cuts only when it knows the
-  // whole log.
-  auto done = co_await on_shard(logs.reactor, shard_of(group, node_options.shards),
-                                [&](Reactor&) { return logs.of(group).truncate(group, last); });
-  if (done) {
-    const LogView view = *logs.of(group).view(group);
-    known.acknowledged.erase(known.acknowledged.lower_bound(view.end.next_offset.value()),
-                             known.acknowledged.end());
-    known.index_end = view.end.last_index.value();
+  if (known.cut) co_return is_being_cut(group);
+  CHECK(known.busy == 0, "group {} is in use and cannot be cut", group.value());
+  CHECK(last.value() >= known.trimmed_at && known.settings.retention_bytes == 0,
+        "a trim of group {} would be undone", group.value());
+  LogCut& cut = known.cut.emplace();
+  cut.start = node_.starts();
+  auto at = known.acknowledged.begin();
+  while (at != known.acknowledged.end() && known.indexes.at(at->first) <= last.value()) ++at;
+  cut.end = at == known.acknowledged.begin() ? 0 : std::prev(at)->first + 1;
+  while (at != known.acknowledged.end()) {
+    cut.suffix.insert(*at);
+    at = known.acknowledged.erase(at);
   }
-  co_return done;
+  auto done = co_await on_shard(logs.reactor, shard_of(group, node_options.shards),
+                                [&](Reactor&) -> Task<Result<LogView>> {
+                                  CO_TRY_VOID(co_await logs.of(group).truncate(group, last));
+                                  co_return logs.of(group).view(group);
+                                });
+  if (!done) co_return fail(std::move(done).error());
+  resolve_cut(known, *done);
+  co_return Result<void>{};
+}
+
+void LogStory::resolve_cut(Known& known, const LogView& view) {
+  if (!known.cut) return;
+  const LogCut cut = *std::exchange(known.cut, std::nullopt);
+  if (view.durable.next_offset.value() > cut.end) {  // it was not made
+    known.acknowledged.insert(cut.suffix.begin(), cut.suffix.end());
+    return;
+  }
+  for (const auto& [offset, id] : cut.suffix) {
+    known.attempted.erase(id);
+    known.indexes.erase(offset);
+  }
 }
 
 Task<Result<void>> LogStory::remove(Logs& logs, GroupId group) {
   groups[group].removed = true;
+  const Busy busy(groups[group]);
   auto done = co_await on_shard(logs.reactor, shard_of(group, node_options.shards),
                                 [&](Reactor&) { return logs.of(group).remove(group); });
   co_return done;
@@ -164,7 +247,7 @@ Task<Result<void>> LogStory::remove(Logs& logs, GroupId group) {
 namespace {
 
 // Every record of a read result: offset, id, and that its bytes are those that id was given.
-void take_records(const ReadResult& result, std::vector<std::pair<std::int64_t, std::uint64_t>>& into) {
+void take_records(const ReadResult& result, std::vector<LogStory::Seen>& into) {
   for (const Slice& slice : result.entries) {
     auto rest = slice.bytes();
     while (!rest.empty()) {
@@ -179,11 +262,10 @@ void take_records(const ReadResult& result, std::vector<std::pair<std::int64_t, 
         const auto more = reader.next(record);
         ASSERT_TRUE(more.has_value() && *more);
         const std::uint64_t id = load_le<std::uint64_t>(record.value->data());
-        for (std::size_t i = 8; i < record.value->size(); ++i) {
-          ASSERT_EQ((*record.value)[i], static_cast<std::byte>(id * 31 + i))
-              << "record " << id << " at byte " << i;
-        }
-        into.emplace_back(record.offset.value(), id);
+        const auto expected = bytes_of(id, record.value->size());
+        ASSERT_EQ(std::memcmp(record.value->data() + 8, expected.data() + 8, expected.size() - 8), 0)
+            << "record " << id << " has other bytes";
+        into.push_back({record.offset.value(), id, header->index.value()});
       }
       rest = rest.subspan(padded_entry_size(header->batch_length));
     }
@@ -192,55 +274,86 @@ void take_records(const ReadResult& result, std::vector<std::pair<std::int64_t, 
 
 }  // namespace
 
-Task<void> LogStory::expect_group(Logs& logs, GroupId group) {
+// The first record that must stay. Generously: internal entries, padding and headers take space, too, and
+// what is not known to be there may be.
+std::int64_t LogStory::retention_start(const Known& known) {
+  if (known.settings.retention_bytes == 0) return 0;
+  const auto cost = [](std::uint32_t size) { return 2 * std::uint64_t{size} + 32_KiB; };
+  std::uint64_t bytes = 0;
+  for (const auto& [id, size] : known.attempted) bytes += cost(size);
+  for (const auto& [offset, id] : known.acknowledged) bytes -= cost(known.attempted.at(id));
+  std::int64_t start = std::numeric_limits<std::int64_t>::max();
+  for (auto at = known.acknowledged.rbegin(); at != known.acknowledged.rend(); ++at) {
+    bytes += cost(known.attempted.at(at->second));
+    if (bytes > known.settings.retention_bytes) break;
+    start = at->first;
+  }
+  return start;
+}
+
+void LogStory::compare(Known& known, const Records& acknowledged, const LogView& view,
+                       const std::vector<Seen>& records) {
+  std::int64_t expected = view.start.offset.value();
+  std::map<std::uint64_t, std::int64_t> once;
+  for (const auto& [offset, id, index] : records) {
+    EXPECT_TRUE(known.attempted.contains(id)) << "record " << id << " was never appended, or was cut off";
+    EXPECT_TRUE(once.emplace(id, offset).second) << "record " << id << " twice";
+    // The batch that holds the start may begin before it.
+    if (offset < view.start.offset.value()) continue;
+    EXPECT_EQ(offset, expected++);
+    // A reader has seen it: it must stay.
+    const auto known_id = known.acknowledged.emplace(offset, id).first->second;
+    known.indexes[offset] = index;
+    EXPECT_EQ(known_id, id) << "another record at acknowledged offset " << offset;
+  }
+  EXPECT_GE(expected, view.durable.next_offset.value());
+  if (acknowledged.empty()) return;
+  EXPECT_GT(expected, acknowledged.rbegin()->first) << "acknowledged records are gone";
+}
+
+Task<Result<void>> LogStory::look(Logs& logs, GroupId group) {
   Known& known = groups[group];
+  if (known.cut && known.cut->start == node_.starts()) co_return Result<void>{};
+  const Busy busy(known);
   ShardLog& log = logs.of(group);
   const ShardId shard = shard_of(group, node_options.shards);
-  const auto look = [&] {
+  const auto view_now = [&] {
     return on_shard(logs.reactor, shard,
                     [&](Reactor&) -> Task<Result<LogView>> { co_return log.view(group); });
   };
-  const auto view = co_await look();
+  const auto view = co_await view_now();
   if (!view) {
     EXPECT_TRUE(known.removed || !known.created) << "group " << group.value() << " is gone";
-    co_return;
+    co_return Result<void>{};
   }
+  resolve_cut(known, *view);
   EXPECT_GE(view->start.offset.value(), known.start) << "a trim was undone";
-  EXPECT_LE(view->start.offset.value(), std::max(known.start, known.start_asked));
+  EXPECT_LE(view->start.offset.value(), std::max({known.start, known.start_asked, retention_start(known)}))
+      << "group " << group.value() << " has lost records from its start";
   // Others may append, trim and delete while this reads: what was acknowledged before must be there.
-  const std::map<std::int64_t, std::uint64_t> acknowledged = known.acknowledged;
-  std::vector<std::pair<std::int64_t, std::uint64_t>> records;
+  const Records acknowledged = known.acknowledged;
+  std::vector<Seen> records;
   for (Offset at = view->start.offset; at < view->durable.next_offset;) {
     auto read =
         co_await on_shard(logs.reactor, shard, [&](Reactor&) { return log.read(group, at, 200'000); });
     if (!read) {
-      const auto now = co_await look();
-      EXPECT_TRUE(!now || now->start.offset > at) << read.error().message;
-      co_return;
+      const auto now = co_await view_now();
+      if (!now || now->start.offset > at) co_return Result<void>{};
+      co_return fail(std::move(read).error());
     }
     EXPECT_GT(read->next_offset, at) << "group " << group.value() << " goes nowhere at offset " << at.value();
-    if (read->next_offset <= at) co_return;
+    if (read->next_offset <= at) co_return Result<void>{};
     take_records(*read, records);
     at = read->next_offset;
   }
-  std::int64_t expected = view->start.offset.value();
-  std::map<std::uint64_t, std::int64_t> once;
-  for (const auto& [offset, id] : records) {
-    EXPECT_TRUE(known.attempted.contains(id)) << "record " << id << " was never appended";
-    EXPECT_TRUE(once.emplace(id, offset).second) << "record " << id << " twice";
-    // The batch that holds the start may begin before it.
-    if (offset < view->start.offset.value()) continue;
-    EXPECT_EQ(offset, expected++) << "group " << group.value();
-    // A reader has seen it: it must stay.
-    const auto known_id = known.acknowledged.emplace(offset, id).first->second;
-    EXPECT_EQ(known_id, id) << "another record at acknowledged offset " << offset << " of group "
-                            << group.value();
-  }
-  EXPECT_GE(expected, view->durable.next_offset.value());
-  if (!acknowledged.empty()) {
-    EXPECT_GT(expected, acknowledged.rbegin()->first)
-        << "acknowledged records are gone from group " << group.value();
-  }
+  SCOPED_TRACE(fmt::format("group {}", group.value()));
+  compare(known, acknowledged, *view, records);
+  co_return Result<void>{};
+}
+
+Task<void> LogStory::expect_group(Logs& logs, GroupId group) {
+  const auto looked = co_await look(logs, group);
+  EXPECT_TRUE(looked) << looked.error().message;
 }
 
 Task<void> LogStory::expect_groups(Logs& logs) {

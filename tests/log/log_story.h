@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,15 @@ namespace millrace::test {
 // buffer of its own).
 Slice make_batch(BufferPool& pool, std::uint64_t id, std::uint32_t size, bool in_place,
                  std::int64_t timestamp = 1);
+
+using LogRecords = std::map<std::int64_t, std::uint64_t>;  // offset -> id
+
+// A suffix that is cut off: all of it, or nothing.
+struct LogCut {
+  std::int64_t end = 0;
+  LogRecords suffix;
+  std::uint32_t start = 0;  // SimNode::starts(); only a later one knows what became of it
+};
 
 class LogStory {
  public:
@@ -44,16 +54,19 @@ class LogStory {
   // ---- the node -----------------------------------------------------------------
   NodeOptions node_options;
   ShardLogOptions log_options;
-  LogSettings settings;  // of new groups
+  LogSettings settings;  // of new groups, which keep them
   [[nodiscard]] SimWorld& world() { return world_; }
   [[nodiscard]] SimDisk& disk() { return node_.disk(); }
   [[nodiscard]] SimNode& node() { return node_; }
 
-  // Starts the node, runs the script on shard 0, and stops it: cleanly, or by just ending the process. Gives
+  // Starts the node, runs the script on shard 0, and stops it: cleanly, or by killing the process. Gives
   // the error of the start or the stop, if any.
   Result<void> run(const Script& script, End end = End::clean);
   // The same, but the power fails after `events` events of the world, wherever the script is then.
   void run_until_cut(const Script& script, std::uint64_t events, SimCut cut = SimCut::by_seed);
+  // The same with a kill; what it has in flight has landed on return. False when the script and the stop had
+  // ended before.
+  bool run_until_kill(const Script& script, std::uint64_t events);
   // What the last start noted (OpenedNode::notes) and whether it found a clean stop.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   [[nodiscard]] bool found_clean() const { return found_clean_; }
@@ -63,11 +76,17 @@ class LogStory {
   Task<Result<Appended>> append(Logs& logs, GroupId group, std::uint32_t size,
                                 AckLevel level = AckLevel::durable);
   Task<Result<void>> trim(Logs& logs, GroupId group, Offset offset);
+  // Not before a trim. CHECKs that nothing else is done to the group; what begins meanwhile is refused as
+  // `cancelled`, and so is all that comes after a cut of unknown outcome, until somebody looks after a
+  // restart.
   Task<Result<void>> truncate(Logs& logs, GroupId group, Index last);
   Task<Result<void>> remove(Logs& logs, GroupId group);
   // Reads the group from its start to its end: every record that was acknowledged is at its offset, in order,
-  // none twice; every record that any reader saw before is still there; and nothing is there that nobody
-  // appended.
+  // none twice; every record that any reader saw before is still there; nothing is there that nobody appended
+  // or that was cut off; the start is not beyond what trims and retention may take. Gives the error of a
+  // refused read, having compared nothing.
+  Task<Result<void>> look(Logs& logs, GroupId group);
+  // The same, and a refusal is a failure.
   Task<void> expect_group(Logs& logs, GroupId group);
   Task<void> expect_groups(Logs& logs);
 
@@ -75,26 +94,41 @@ class LogStory {
   void expect_everything();
 
   // ---- what is known ------------------------------------------------------------
+  using Records = LogRecords;
+  struct Seen {
+    std::int64_t offset = 0;
+    std::uint64_t id = 0, index = 0;
+  };
   struct Known {
-    std::map<std::int64_t, std::uint64_t> acknowledged;  // offset -> id; also what a reader has seen
-    std::map<std::uint64_t, std::uint32_t> attempted;    // id -> size
+    LogSettings settings;
+    Records acknowledged;                              // also what a reader has seen
+    std::map<std::uint64_t, std::uint32_t> attempted;  // id -> size; without those that were cut off
+    std::map<std::int64_t, std::uint64_t> indexes;     // offset -> index, of those acknowledged
     std::int64_t start = 0;
-    bool start_pending = false;  // a trim was asked for and its outcome is not known
     std::int64_t start_asked = 0;
+    std::uint64_t trimmed_at = 0;  // the last index when a trim was last asked for, or a later one
+    std::optional<LogCut> cut;     // under way, or of unknown outcome
     bool created = false, removed = false, may_exist = false;
-    std::uint64_t index_end = 0;
+    std::uint32_t busy = 0;  // verbs under way that a cut would meet
   };
   std::map<GroupId, Known> groups;
   std::uint64_t appended = 0;
 
  private:
+  void run_for_events(const Script& script, std::uint64_t events);
   Task<void> main(Reactor& reactor, Script script, End end);
   Task<Result<void>> start_logs(Logs& logs);
+  // Where the log may begin at the latest, for all that retention has done.
+  static std::int64_t retention_start(const Known& known);
+  static void resolve_cut(Known& known, const LogView& view);
+  static void compare(Known& known, const Records& acknowledged, const LogView& view,
+                      const std::vector<Seen>& records);
   SimWorld world_;
   SimNode& node_;
   Result<void> outcome_;
   std::vector<std::string> notes_;
   bool found_clean_ = false;
+  std::uint32_t started_ = 0;  // shards
   std::uint64_t next_id_ = 1;
 };
 

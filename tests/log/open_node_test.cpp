@@ -157,17 +157,35 @@ TEST(OpenNode, EitherSlotOfTheIdentityMayRotAtRest) {
 
 TEST(OpenNode, AFullDiskGivesUpTheBallast) {
   RecoveryStory story;
-  story.options.ballast_size = 4_MiB;
+  story.options.ballast_size = 16_MiB;
   story.expect_open();
-  // The second start needs one more journal file.
+  // The second start needs other journal files.
+  story.options.journal_file_size = 2_MiB;
   story.disk().set_capacity(story.disk().used());
   const Opened opened = story.expect_open();
   EXPECT_THAT(opened.notes, ElementsAre(HasSubstr("gave up the ballast")));
-  // The next one has its files; what it has no room for is the ballast.
+  // The next one has its files, a spare among them; what it has no room for is the ballast.
   EXPECT_THAT(story.expect_open().notes, ElementsAre(HasSubstr("too full for the ballast")));
   story.disk().set_capacity(1_GiB);
   EXPECT_THAT(story.expect_open().notes, IsEmpty());
-  EXPECT_EQ(story.disk().read_file(story.folder.ballast())->size(), 4_MiB);
+  EXPECT_EQ(story.disk().read_file(story.folder.ballast())->size(), 16_MiB);
+}
+
+TEST(OpenNode, TheSecondStartNeedsNoSpace) {
+  RecoveryStory story;
+  story.expect_open();
+  story.disk().set_capacity(story.disk().used());
+  for (int start = 0; start < 3; ++start) EXPECT_THAT(story.expect_open().notes, IsEmpty());
+}
+
+TEST(OpenNode, AFullDiskWithoutASpareJournalFileIsANote) {
+  RecoveryStory story;
+  story.options.ballast_size = 0;
+  // What the journal takes.
+  story.disk().set_capacity(k_journal_files * story.options.journal_file_size + 64_KiB);
+  EXPECT_THAT(story.expect_open().notes, ElementsAre(HasSubstr("spare")));
+  story.disk().set_capacity(1_GiB);
+  EXPECT_THAT(story.expect_open().notes, IsEmpty());
 }
 
 TEST(OpenNode, AFullDiskWithoutBallastIsAnErrorAndLosesNothing) {

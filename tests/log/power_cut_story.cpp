@@ -18,8 +18,9 @@ struct Life {
         trims(random.below(6)),
         removals(random.below(3)),
         looks(random.below(4)),
+        cuts(random.below(4)),
         workers(1 + random.below(8)) {}
-  std::uint64_t small, medium, large, trims, removals, looks, workers;
+  std::uint64_t small, medium, large, trims, removals, looks, cuts, workers;
 };
 
 std::uint32_t some_size(const Life& life, SimRandom& random) {
@@ -29,12 +30,17 @@ std::uint32_t some_size(const Life& life, SimRandom& random) {
   return static_cast<std::uint32_t>(64_KiB + random.below(200'000));
 }
 
+// Nothing else is done to it, and the story knows where it ends.
+bool may_be_cut(const LogStory::Known& known) {
+  return known.busy == 0 && !known.acknowledged.empty() && known.indexes.rbegin()->second >= known.trimmed_at;
+}
+
 Task<void> work(LogStory& story, LogStory::Logs& logs, const Life& life) {
   SimRandom& random = story.world().random();
   for (int i = 0; i < 200; ++i) {
     const GroupId group{1 + random.below(k_groups_max)};
     LogStory::Known& known = story.groups[group];
-    if (known.removed) continue;
+    if (known.removed || known.cut) continue;
     if (!known.may_exist) {
       (void)co_await story.create(logs, group);
       continue;
@@ -48,6 +54,14 @@ Task<void> work(LogStory& story, LogStory::Logs& logs, const Life& life) {
       (void)co_await story.remove(logs, group);
     } else if (choice < life.trims + life.removals + life.looks) {
       co_await story.expect_group(logs, group);
+    } else if (choice < life.trims + life.removals + life.looks + life.cuts && may_be_cut(known)) {
+      auto last = std::prev(known.indexes.end());
+      for (std::uint64_t back = random.below(8);
+           back > 0 && last != known.indexes.begin() && last->second > known.trimmed_at; --back) {
+        --last;
+      }
+      const std::uint64_t index = std::max(last->second, known.trimmed_at);
+      (void)co_await story.truncate(logs, group, Index{index});
     } else {
       (void)co_await story.append(logs, group, some_size(life, random));
     }
@@ -73,8 +87,10 @@ void live_through_power_cuts(std::uint64_t seed, const PowerCutOptions& options)
   const Life life(random);
   for (std::uint32_t cut = 0; cut < options.cuts; ++cut) {
     story.node_options.shards = static_cast<std::uint32_t>(1 + random.below(3));
-    story.run_until_cut([&](LogStory::Logs& logs) { return live(story, logs, life); },
-                        50 + random.below(3000), options.cut);
+    const auto script = [&](LogStory::Logs& logs) { return live(story, logs, life); };
+    // What a kill leaves in the cache, a later cut may take away.
+    if (random.below(4) == 0) story.run_until_kill(script, 50 + random.below(1000));
+    story.run_until_cut(script, 50 + random.below(3000), options.cut);
     if (testing::Test::HasFailure()) return;
   }
   story.disk().faults().ignore_syncs = nullptr;

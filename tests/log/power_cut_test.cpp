@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <string>
 
+#include "tests/log/log_story.h"
 #include "tests/log/power_cut_story.h"
 
 namespace millrace::test {
@@ -28,6 +29,31 @@ TEST_P(PowerCut, KeepsWhatWasAcknowledged) {
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, PowerCut,
                          testing::Range<std::uint64_t>(1, 1 + k_tests * k_seeds_per_test, k_seeds_per_test));
+
+// A kill at every event of the first start: the names that it has made and not synced must not be what a
+// later start stands on.
+TEST(KilledStart, LeavesNoNamesThatALaterPowerCutTakesAway) {
+  const auto work = [](LogStory& story, LogStory::Logs& logs) -> Task<void> {
+    if (!logs.of(GroupId{1}).contains(GroupId{1})) {
+      EXPECT_TRUE((co_await story.create(logs, GroupId{1})).has_value());
+    }
+    EXPECT_TRUE((co_await story.append(logs, GroupId{1}, 100)).has_value());
+  };
+  std::uint64_t events = 0;
+  for (bool killed = true; killed; ++events) {
+    LogStory story(1);
+    story.node_options.folder = "srv/log/data";
+    const auto script = [&](LogStory::Logs& logs) { return work(story, logs); };
+    killed = story.run_until_kill(script, events);
+    const auto lived = story.run(script, LogStory::End::abandoned);
+    ASSERT_TRUE(lived.has_value()) << lived.error().message;
+    story.world().run_for(std::chrono::milliseconds(10));
+    story.disk().power_cut(story.world().random(), SimCut::drop_all);
+    story.expect_everything();
+    ASSERT_FALSE(HasFailure()) << "after " << events << " events";
+  }
+  EXPECT_GT(events, 100U);
+}
 
 TEST(OneSeed, KeepsWhatWasAcknowledged) {
   const char* seed = std::getenv("MILLRACE_SEED");
@@ -70,22 +96,23 @@ SimMatch writes_to(std::string part) {
 
 INSTANTIATE_TEST_SUITE_P(
     Log, SyncLeftOut,
-    testing::Values(LeftOut{"JournalCommit", writes_to(".journal")},
-                    LeftOut{"SegmentExtent",
-                            [](const SimAccess& a) {
-                              return a.verb == Verb::write && a.path.ends_with(".new") && a.position != 0;
-                            }},
-                    LeftOut{"SegmentHeader",
-                            [](const SimAccess& a) {
-                              return a.verb == Verb::write && a.path.ends_with(".new") && a.position == 0;
-                            }},
-                    LeftOut{"GroupFolder", on(Verb::sync_folder, "groups/")},
-                    LeftOut{"GroupsFolder",
-                            [](const SimAccess& a) {
-                              return a.verb == Verb::sync_folder && a.path.ends_with("groups");
-                            }},
-                    LeftOut{"JournalFolder", on(Verb::sync_folder, "journal")},
-                    LeftOut{"Identity", [](const SimAccess& a) { return a.path.ends_with("identity"); }}),
+    testing::Values(
+        LeftOut{"JournalCommit", writes_to(".journal")},
+        LeftOut{"SegmentExtent",
+                [](const SimAccess& a) {
+                  return a.verb == Verb::write && a.path.ends_with(".new") && a.position != 0;
+                }},
+        LeftOut{"SegmentHeader",
+                [](const SimAccess& a) {
+                  return a.verb == Verb::write && a.path.ends_with(".new") && a.position == 0;
+                }},
+        LeftOut{"GroupFolder", on(Verb::sync_folder, "groups/")},
+        LeftOut{"GroupsFolder",
+                [](const SimAccess& a) { return a.verb == Verb::sync_folder && a.path.ends_with("groups"); }},
+        LeftOut{"JournalFolder", on(Verb::sync_folder, "journal")},
+        LeftOut{"DataFolder",
+                [](const SimAccess& a) { return a.verb == Verb::sync_folder && a.path == "data"; }},
+        LeftOut{"Identity", [](const SimAccess& a) { return a.path.ends_with("identity"); }}),
     [](const testing::TestParamInfo<LeftOut>& info) { return info.param.name; });
 
 }  // namespace

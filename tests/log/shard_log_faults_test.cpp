@@ -1,0 +1,127 @@
+// One node's log on a disk that fails or is full.
+#include <cerrno>
+#include <gtest/gtest.h>
+
+#include "engine/log/shard_log.h"
+#include "tests/log/log_story.h"
+
+namespace millrace::test {
+namespace {
+
+constexpr GroupId k_group{1};
+
+template <class T>
+void expect_ok(const Result<T>& result) {
+  EXPECT_TRUE(result.has_value()) << result.error().message;
+}
+
+TEST(ShardLog, AFullDiskRefusesAppendsAndGoesOnWhenThereIsRoom) {
+  LogStory story(61);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    expect_ok(co_await story.append(logs, k_group, 1000));
+    story.disk().set_capacity(story.disk().used() + 600'000);
+    for (const std::uint32_t size : {50'000U, 1'000U}) {
+      ErrorCode refused{};
+      for (int i = 0; i < 200 && refused == ErrorCode{}; ++i) {
+        auto done = co_await story.append(logs, k_group, size);
+        if (!done) refused = done.error().code;
+      }
+      EXPECT_EQ(refused, ErrorCode::disk_full);
+    }
+    co_await story.expect_groups(logs);
+    // Readers are served, and the log's own entries find room: where the ballast was.
+    expect_ok(co_await story.trim(logs, k_group, Offset{1}));
+    EXPECT_FALSE(story.disk().read_file("data/ballast").has_value());
+    story.disk().set_capacity(16_GiB);
+    co_await logs.reactor.sleep(std::chrono::milliseconds(50));
+    EXPECT_TRUE(story.disk().read_file("data/ballast").has_value());
+    for (int i = 0; i < 10; ++i) expect_ok(co_await story.append(logs, k_group, 50'000));
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+}
+
+TEST(ShardLog, AfterAFailedSyncNothingIsAcknowledged) {
+  LogStory story(62);
+  const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 5; ++i) expect_ok(co_await story.append(logs, k_group, 100));
+    story.disk().faults().fail({.matches = on(Verb::write, "journal"), .error = 5});
+    const auto failed = co_await story.append(logs, k_group, 100);
+    EXPECT_FALSE(failed.has_value());
+    EXPECT_EQ((co_await logs.of(k_group).failed()).code, ErrorCode::sync_failed);
+    EXPECT_FALSE((co_await story.append(logs, k_group, 100)).has_value());
+  });
+  EXPECT_FALSE(ended.has_value());
+  story.disk().faults().clear();
+  story.expect_everything();
+}
+
+// A device that has no space for the blocks of a file written long ago: what is under way may have happened.
+TEST(ShardLog, AJournalThatFindsNoSpaceIsNoRefusal) {
+  LogStory story(66);
+  const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    story.disk().faults().fail(
+        {.matches = on(Verb::write, "journal"), .kind = SimFaults::Kind::fail_late, .error = ENOSPC});
+    const auto failed = co_await story.append(logs, k_group, 100);
+    EXPECT_EQ(failed.error().code, ErrorCode::sync_failed);
+  });
+  EXPECT_EQ(ended.error().code, ErrorCode::sync_failed);
+  story.expect_everything();
+}
+
+TEST(ShardLog, AFailedSyncOfAGroupsFolderEndsTheLog) {
+  LogStory story(67);
+  const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    expect_ok(co_await story.append(logs, k_group, 200'000));
+    story.disk().faults().fail({.matches = on(Verb::sync_folder, "groups/"), .error = EIO});
+    EXPECT_EQ((co_await story.append(logs, k_group, 200'000)).error().code, ErrorCode::sync_failed);
+    EXPECT_EQ((co_await logs.of(k_group).failed()).code, ErrorCode::sync_failed);
+    EXPECT_EQ((co_await story.append(logs, k_group, 100)).error().code, ErrorCode::sync_failed);
+  });
+  EXPECT_FALSE(ended.has_value());
+  story.expect_everything();
+}
+
+TEST(ShardLog, ACutWhoseFilesStayEndsTheLogAndTheNextStartFinishesIt) {
+  LogStory story(68);
+  const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 40; ++i) expect_ok(co_await story.append(logs, k_group, 30'000));
+    story.disk().faults().fail({.matches = on(Verb::remove_file, "groups/"), .error = EIO});
+    EXPECT_FALSE((co_await story.truncate(logs, k_group, Index{5})).has_value());
+    EXPECT_EQ((co_await logs.of(k_group).append(k_group, make_batch(logs.reactor.buffers(), 1, 100, false), 1,
+                                                AckLevel::durable))
+                  .error()
+                  .code,
+              ErrorCode::sync_failed);
+  });
+  EXPECT_FALSE(ended.has_value());
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    co_await story.expect_groups(logs);
+    for (int i = 0; i < 40; ++i) expect_ok(co_await story.append(logs, k_group, 30'000));
+  }));
+  story.expect_everything();
+}
+
+TEST(ShardLog, AKilledNodeStartsOnAFullDisk) {
+  LogStory story(69);
+  story.node_options.ballast_size = story.log_options.ballast_size = 128_KiB;
+  // Below what the mover takes: at the kill they stand in the journal alone.
+  const auto work = [&](LogStory::Logs& logs) -> Task<void> {
+    for (std::uint64_t g = 1; g <= 6; ++g) {
+      expect_ok(co_await story.create(logs, GroupId{g}));
+      for (int i = 0; i < 4; ++i) expect_ok(co_await story.append(logs, GroupId{g}, 50'000));
+    }
+  };
+  expect_ok(story.run(work, LogStory::End::abandoned));
+  story.world().run_for(std::chrono::milliseconds(10));
+  story.disk().set_capacity(story.disk().used());
+  story.expect_everything();
+}
+
+}  // namespace
+}  // namespace millrace::test
