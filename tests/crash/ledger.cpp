@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <limits>
 
 #include "engine/base/endian.h"
 #include "engine/reactor/sim_random.h"
@@ -29,12 +30,27 @@ std::span<const std::byte> noise_of(const LedgerPartition& partition, std::uint6
   return std::span(noise()).subspan(start, size - Ledger::k_record_size_min);
 }
 
-// Passes a result on; an error that the server's going does not explain fails the test.
-template <class T>
-bool expected(const Result<T>& result, std::string_view what, std::string_view of) {
-  EXPECT_TRUE(result || is_gone(result.error().code))
-      << what << " " << of << ": " << name(result.error().code) << ": " << result.error().message;
-  return result.has_value();
+bool is_retained(const TopicSpec& spec) {
+  return spec.retention_bytes != 0 || spec.retention_age.count() != 0;
+}
+
+// Where the log may begin at the latest, for all that retention has done: with the first record that must
+// stay. Generously: padding, headers and internal entries take space, too, and what is not known to be there
+// may be.
+std::int64_t retention_start(const TopicSpec& spec, const LedgerPartition& partition, MonotonicTime now) {
+  if (!is_retained(spec)) return 0;
+  const auto cost = [](const LedgerRecord& record) { return 2 * std::uint64_t{record.size} + 32_KiB; };
+  std::uint64_t bytes = 0;
+  for (const auto& [id, record] : partition.open) bytes += cost(record);
+  std::int64_t start = std::numeric_limits<std::int64_t>::max();
+  for (auto at = partition.stored.rbegin(); at != partition.stored.rend(); ++at) {
+    bytes += cost(at->second);
+    const bool too_much = spec.retention_bytes != 0 && bytes > spec.retention_bytes;
+    const bool too_old = spec.retention_age.count() != 0 && now - at->second.sent > spec.retention_age;
+    if (too_much || too_old) break;
+    start = at->first;
+  }
+  return start;
 }
 
 }  // namespace
@@ -42,6 +58,14 @@ bool expected(const Result<T>& result, std::string_view what, std::string_view o
 bool is_gone(ErrorCode code) {
   return code == ErrorCode::connection_lost || code == ErrorCode::timed_out ||
          code == ErrorCode::unavailable || code == ErrorCode::shutting_down;
+}
+
+// Passes a result on; an error that nothing explains fails the test.
+template <class T>
+bool Ledger::expected(const Result<T>& result, std::string_view what, std::string_view of) const {
+  EXPECT_TRUE(result || explains(result.error().code))
+      << what << " " << of << ": " << name(result.error().code) << ": " << result.error().message;
+  return result.has_value();
 }
 
 // ---- topics -----------------------------------------------------------------------
@@ -74,7 +98,9 @@ Task<Result<void>> Ledger::trim(Client& client, LedgerTopic& topic, LedgerPartit
     co_return Result<void>{};
   }
   if (!expected(trimmed, "trimming", to_string(partition.name))) co_return fail(trimmed.error());
-  EXPECT_LE(trimmed->value(), partition.start_asked) << "a trim took more than it was asked for";
+  const std::int64_t retained = retention_start(topic.spec, partition, client.reactor().now());
+  EXPECT_LE(trimmed->value(), std::max(partition.start_asked, retained))
+      << "a trim took more than it was asked for";
   partition.start = std::max(partition.start, trimmed->value());
   co_return Result<void>{};
 }
@@ -94,6 +120,8 @@ void Ledger::resolve_topics(const std::vector<TopicSpec>& listed) {
     EXPECT_NE(topic.existence, gone) << "topic " << each->first << " is back";
     EXPECT_EQ(found->partitions, topic.spec.partitions) << each->first;
     EXPECT_EQ(found->segment_bytes, topic.spec.segment_bytes) << each->first;
+    EXPECT_EQ(found->retention_bytes, topic.spec.retention_bytes) << each->first;
+    EXPECT_EQ(found->retention_age, topic.spec.retention_age) << each->first;
     topic.existence = there;
     ++each;
   }
@@ -110,12 +138,15 @@ std::span<const std::byte> Ledger::value(const LedgerPartition& partition, std::
   return value_;
 }
 
-std::uint64_t Ledger::attempt(LedgerPartition& partition, std::uint32_t size) {
-  partition.open.emplace(partition.next_id, size);
-  return partition.next_id++;
+std::uint64_t Ledger::attempt(LedgerPartition& partition, std::uint32_t size, MonotonicTime now) {
+  const std::uint64_t id = partition.next_id++;
+  partition.open.emplace(id, LedgerRecord{id, size, now});
+  return id;
 }
 
 bool Ledger::store(LedgerPartition& partition, std::int64_t offset, LedgerRecord record) {
+  const auto sent = partition.open.find(record.id);
+  if (sent != partition.open.end()) record.sent = sent->second.sent;
   const auto [at, fresh] = partition.stored.emplace(offset, record);
   const auto describe = [&](const char* what) {
     ADD_FAILURE() << to_string(partition.name) << " offset " << offset << ": record " << record.id << " "
@@ -139,15 +170,17 @@ void Ledger::delivered(LedgerTopic& topic, LedgerPartition& partition, std::uint
     acknowledged_ += count;
     for (std::uint32_t i = 0; i < count; ++i) {
       const auto open = partition.open.find(first + i);
-      const std::uint32_t size = open == partition.open.end() ? 0 : open->second;
-      if (!store(partition, result->base_offset.value() + i, {first + i, size})) return;
+      const std::uint32_t size = open == partition.open.end() ? 0 : open->second.size;
+      if (!store(partition, result->base_offset.value() + i, {.id = first + i, .size = size, .sent = {}}))
+        return;
     }
     return;
   }
   const ErrorCode code = result.error().code;
   const bool removed = code == ErrorCode::unknown_topic && topic.existence != LedgerTopic::Existence::there;
   if (!removed) expected(result, "producing to", to_string(partition.name));
-  if (code == ErrorCode::connection_lost || code == ErrorCode::timed_out) return;
+  if (code == ErrorCode::connection_lost || code == ErrorCode::timed_out || code == ErrorCode::sync_failed)
+    return;
   for (std::uint32_t i = 0; i < count; ++i) {
     EXPECT_EQ(partition.open.erase(first + i), 1u)
         << to_string(partition.name) << ": record " << first + i << " was refused, but a reader has seen it";
@@ -170,10 +203,10 @@ bool Ledger::seen(LedgerPartition& partition, const RecordView& record) {
   const auto known = partition.stored.find(offset);
   const auto open = partition.open.find(id);
   if (known != partition.stored.end() ? known->second.size != size
-                                      : open != partition.open.end() && open->second != size) {
+                                      : open != partition.open.end() && open->second.size != size) {
     return wrong("not as long as what was sent");
   }
-  return store(partition, offset, {id, size});
+  return store(partition, offset, {.id = id, .size = size, .sent = {}});
 }
 
 Task<Result<Offset>> Ledger::read(Client& client, LedgerPartition& partition, Offset from,
@@ -206,7 +239,8 @@ Task<Result<void>> Ledger::look(Client& client, LedgerTopic& topic, LedgerPartit
     co_return Result<void>{};
   }
   const ErrorCode code = end.error().code;
-  if (code == ErrorCode::offset_out_of_range && partition.start_asked > from.value())
+  const std::int64_t retained = retention_start(topic.spec, partition, client.reactor().now());
+  if (code == ErrorCode::offset_out_of_range && std::max(partition.start_asked, retained) > from.value())
     co_return Result<void>{};
   if (code == ErrorCode::unknown_topic && topic.existence != LedgerTopic::Existence::there)
     co_return Result<void>{};
@@ -222,20 +256,33 @@ Task<Result<void>> Ledger::check(Client& client, CheckDepth depth) {
   resolve_topics(*listed);
   for (auto& [name, topic] : topics_) {
     for (LedgerPartition& partition : topic.partitions) {
-      const auto checked = co_await check_partition(client, partition, depth);
+      const auto checked = co_await check_topic(client, topic, partition, depth);
       if (!expected(checked, "checking", to_string(partition.name))) co_return checked;
     }
   }
   co_return Result<void>{};
 }
 
-Task<Result<void>> Ledger::check_partition(Client& client, LedgerPartition& partition, CheckDepth depth) {
+Task<Result<void>> Ledger::check_topic(Client& client, const LedgerTopic& topic, LedgerPartition& partition,
+                                       CheckDepth depth) {
+  for (;;) {
+    auto checked = co_await check_partition(client, topic.spec, partition, depth);
+    // Retention may take the records that are about to be read.
+    const bool is_gone_meanwhile =
+        !checked && checked.error().code == ErrorCode::offset_out_of_range && is_retained(topic.spec);
+    if (!is_gone_meanwhile) co_return checked;
+  }
+}
+
+Task<Result<void>> Ledger::check_partition(Client& client, const TopicSpec& spec, LedgerPartition& partition,
+                                           CheckDepth depth) {
   CO_TRY(const ListedOffset earliest, co_await client.list_offset(partition.name, OffsetQuery::earliest));
   CO_TRY(const ListedOffset latest, co_await client.list_offset(partition.name, OffsetQuery::latest));
   const std::int64_t start = earliest.offset.value();
   const std::string of = to_string(partition.name);
   EXPECT_GE(start, partition.start) << of << ": a trim was undone";
-  EXPECT_LE(start, std::max(partition.start, partition.start_asked))
+  const std::int64_t retained = retention_start(spec, partition, client.reactor().now());
+  EXPECT_LE(start, std::max({partition.start, partition.start_asked, retained}))
       << of << ": records are gone from the start";
   EXPECT_TRUE(partition.stored.empty() || partition.stored.rbegin()->first < latest.offset.value())
       << of << ": acknowledged records are gone from the end, which is " << latest.offset.value() << ", not "

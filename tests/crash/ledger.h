@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -25,6 +26,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/record_reader.h"
+#include "engine/base/time.h"
 #include "engine/reactor/task.h"
 #include "net/client/client.h"
 
@@ -36,6 +38,7 @@ namespace millrace::test {
 struct LedgerRecord {
   std::uint64_t id = 0;
   std::uint32_t size = 0;
+  MonotonicTime sent;
 };
 
 struct LedgerPartition {
@@ -43,11 +46,10 @@ struct LedgerPartition {
   std::uint64_t number = 0;  // among all partitions there ever were
   std::uint64_t next_id = 1;
   std::map<std::int64_t, LedgerRecord> stored{};  // by offset: acknowledged, or seen by a reader
-  std::map<std::uint64_t, std::uint32_t>
-      open{};                    // id -> size: sent, and the outcome is not known, or not yet
-  std::int64_t start = 0;        // of the log, at least
-  std::int64_t start_asked = 0;  // and at most
-  std::int64_t checked = 0;      // a check has read up to here
+  std::map<std::uint64_t, LedgerRecord> open{};   // by id: sent, and the outcome is not known, or not yet
+  std::int64_t start = 0;                         // of the log, at least
+  std::int64_t start_asked = 0;                   // and at most
+  std::int64_t checked = 0;                       // a check has read up to here
 };
 
 struct LedgerTopic {
@@ -68,6 +70,9 @@ class Ledger {
   static constexpr std::uint32_t k_record_size_min = 16;
   static constexpr std::uint32_t k_record_size_max = 512u << 10;
 
+  // The errors that what happens to the server explains; all others fail the test.
+  std::function<bool(ErrorCode)> explains = is_gone;
+
   // By name; those that are gone keep their name until the next check.
   [[nodiscard]] std::map<std::string, LedgerTopic, std::less<>>& topics() { return topics_; }
   // Records acknowledged so far.
@@ -86,7 +91,7 @@ class Ledger {
   [[nodiscard]] std::span<const std::byte> value(const LedgerPartition& partition, std::uint64_t id,
                                                  std::uint32_t size);
   // The record of this size is being sent; its id.
-  std::uint64_t attempt(LedgerPartition& partition, std::uint32_t size);
+  static std::uint64_t attempt(LedgerPartition& partition, std::uint32_t size, MonotonicTime now);
   // The fate of `count` records from `first` on that were sent as one batch.
   void delivered(LedgerTopic& topic, LedgerPartition& partition, std::uint64_t first, std::uint32_t count,
                  const Result<Produced>& result);
@@ -98,8 +103,13 @@ class Ledger {
   void forget_open();
 
  private:
+  template <class T>
+  bool expected(const Result<T>& result, std::string_view what, std::string_view of) const;
   void resolve_topics(const std::vector<TopicSpec>& listed);
-  Task<Result<void>> check_partition(Client& client, LedgerPartition& partition, CheckDepth depth);
+  Task<Result<void>> check_topic(Client& client, const LedgerTopic& topic, LedgerPartition& partition,
+                                 CheckDepth depth);
+  Task<Result<void>> check_partition(Client& client, const TopicSpec& spec, LedgerPartition& partition,
+                                     CheckDepth depth);
   // Reads [from, end), or one answer when there is no end; gives the offset behind what was read.
   Task<Result<Offset>> read(Client& client, LedgerPartition& partition, Offset from,
                             std::optional<Offset> end);

@@ -24,6 +24,9 @@ struct LoadMix {
   std::uint64_t trims = 0, removals = 0, looks = 0;  // steps of a thousand
   std::uint32_t topics = 3, partitions_max = 4;
   std::uint64_t segment_bytes = 0;
+  std::uint64_t retained = 0;         // topics of a thousand that have the one or the other
+  std::uint64_t retention_bytes = 0;  // of these
+  Duration retention_age{0};
   std::uint32_t workers = 4, steps = 100;  // steps of each worker
   ProducerOptions producer;
 };

@@ -20,8 +20,12 @@ LoadMix some_load(SimRandom& random) {
   mix.trims = random.below(60);
   mix.removals = random.below(40);
   mix.looks = random.below(60);
+  mix.topics = static_cast<std::uint32_t>(random.between(2, 6));
   mix.partitions_max = 3;
   mix.segment_bytes = 64_KiB << random.below(3);
+  mix.retained = random.below(3) * 400;
+  mix.retention_bytes = 256_KiB << random.below(3);
+  mix.retention_age = std::chrono::milliseconds(random.between(20, 400));
   mix.workers = static_cast<std::uint32_t>(random.between(1, 5));
   mix.steps = 400;  // more than a cut leaves time for
   mix.producer.buffered_bytes_max = 1_MiB;
@@ -38,6 +42,7 @@ class Life {
     story_.server().disk().faults().ignore_syncs = options.ignore_syncs;
     story_.setup.log.cache_bytes = 256_KiB << random_.below(4);
     story_.setup.log.unplaced_bytes_max = 2_MiB;
+    story_.setup.log.retention_interval = std::chrono::milliseconds(random_.between(2, 50));
   }
 
   void run() {
@@ -82,20 +87,26 @@ class Life {
     const SimEnd end =
         world.run_until([&] { return world.event_count() >= until || !story_.client().running(); });
     EXPECT_EQ(end, SimEnd::reached) << world.waiting();
-    cut_power();
-    if (random_.below(4) == 0) {
-      const std::uint64_t again = world.event_count() + random_.below(150);
+    crash();
+    // Starts that do not get far, some of them never beyond recovery.
+    while (random_.below(3) == 0) {
+      const std::uint64_t again = world.event_count() + random_.below(400);
       static_cast<void>(world.run_until([&] { return world.event_count() >= again; }));
-      cut_power();
+      crash();
     }
     EXPECT_EQ(world.run_until([&] { return !story_.client().running(); }), SimEnd::reached)
         << world.waiting();
   }
 
-  // The machine comes back at once. A server that has ended by itself, because it found its folder damaged,
-  // does so again; then the clients say that it is not there.
-  void cut_power() {
-    if (story_.server().running()) story_.server().power_cut();
+  // Mostly the power fails; a kill leaves the cache, and what a start makes of it a later cut takes away. The
+  // machine comes back at once. A server that has ended by itself, because it found its folder damaged, does
+  // so again; then the clients say that it is not there.
+  void crash() {
+    if (random_.below(4) == 0) {
+      story_.kill();
+    } else if (story_.server().running()) {
+      story_.server().power_cut();
+    }
     begin();
   }
 

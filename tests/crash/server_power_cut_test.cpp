@@ -7,6 +7,7 @@
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 #include <string>
+#include <string_view>
 
 #include "tests/crash/power_cut_story.h"
 
@@ -14,7 +15,7 @@ namespace millrace::test {
 namespace {
 
 constexpr std::uint64_t k_seeds_per_test = 50;
-constexpr std::uint64_t k_tests = 10;
+constexpr std::uint64_t k_tests = 40;
 // Records of a seed, on average.
 constexpr std::uint64_t k_acknowledged_min = 100;
 // Syncs that lie must be found by one of so many seeds.
@@ -50,6 +51,17 @@ struct Lie {
   const char* name;
   SimMatch sync;
 };
+// Writes to a segment that is new: at its begin, and behind.
+bool is_of_new_segment(const SimAccess& access) {
+  return access.verb == Verb::write && access.path.ends_with(".new") && access.path.contains("groups/");
+}
+const SimMatch k_header = [](const SimAccess& a) { return is_of_new_segment(a) && a.position == 0; };
+const SimMatch k_extent = [](const SimAccess& a) { return is_of_new_segment(a) && a.position != 0; };
+
+SimMatch on_folder(std::string_view name) {
+  return [name](const SimAccess& a) { return a.verb == Verb::sync_folder && a.path.ends_with(name); };
+}
+
 class ServerPowerCutWithSyncsThatLie : public testing::TestWithParam<Lie> {};
 
 // Runs the story without letting its failures count.
@@ -76,7 +88,12 @@ TEST_P(ServerPowerCutWithSyncsThatLie, IsFound) {
 }
 INSTANTIATE_TEST_SUITE_P(Server, ServerPowerCutWithSyncsThatLie,
                          testing::Values(Lie{"OfJournals", on(Verb::write, ".journal")},
-                                         Lie{"OfSegments", on(Verb::write, ".segment")}),
+                                         Lie{"OfExtents", k_extent}, Lie{"OfSegmentHeaders", k_header},
+                                         Lie{"OfAGroupsFolder", on(Verb::sync_folder, "groups/")},
+                                         Lie{"OfTheGroupsFolder", on_folder("groups")},
+                                         Lie{"OfTheJournalsFolder", on_folder("journal")},
+                                         Lie{"OfTheDataFolder", on_folder("data")},
+                                         Lie{"OfTheIdentity", on_path("identity")}),
                          [](const testing::TestParamInfo<Lie>& info) { return info.param.name; });
 
 }  // namespace

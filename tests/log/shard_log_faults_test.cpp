@@ -72,20 +72,6 @@ TEST(ShardLog, AJournalThatFindsNoSpaceIsNoRefusal) {
   story.expect_everything();
 }
 
-TEST(ShardLog, AFailedSyncOfAGroupsFolderEndsTheLog) {
-  LogStory story(67);
-  const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
-    expect_ok(co_await story.create(logs, k_group));
-    expect_ok(co_await story.append(logs, k_group, 200'000));
-    story.disk().faults().fail({.matches = on(Verb::sync_folder, "groups/"), .error = EIO});
-    EXPECT_EQ((co_await story.append(logs, k_group, 200'000)).error().code, ErrorCode::sync_failed);
-    EXPECT_EQ((co_await logs.of(k_group).failed()).code, ErrorCode::sync_failed);
-    EXPECT_EQ((co_await story.append(logs, k_group, 100)).error().code, ErrorCode::sync_failed);
-  });
-  EXPECT_FALSE(ended.has_value());
-  story.expect_everything();
-}
-
 TEST(ShardLog, ACutWhoseFilesStayEndsTheLogAndTheNextStartFinishesIt) {
   LogStory story(68);
   const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {

@@ -62,6 +62,11 @@ void ServerStory::expect_clean_stop() {
   EXPECT_TRUE(result) << result.error().message;
 }
 
+void ServerStory::kill() {
+  if (server_.running()) server_.kill();
+  world_.run_for(std::chrono::milliseconds(10));
+}
+
 void ServerStory::run(const Script& script) {
   start();
   ASSERT_TRUE(started_) << why();

@@ -47,6 +47,8 @@ class ServerStory {
   // SIGTERM; the node's result.
   Result<void> stop();
   void expect_clean_stop();
+  // Kills it, if it runs, and lets what it has in flight land: until then it holds its folder's lock.
+  void kill();
 
   [[nodiscard]] SimWorld& world() { return world_; }
   [[nodiscard]] SimNode& server() { return server_; }

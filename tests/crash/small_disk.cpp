@@ -1,0 +1,96 @@
+#include "tests/crash/small_disk.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <fmt/format.h>
+#include <sched.h>
+#include <string_view>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/base/check.h"
+
+namespace millrace::test {
+namespace {
+
+void write_text(const char* path, const std::string& text) {
+  const int file = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (file < 0) return;
+  static_cast<void>(!::write(file, text.data(), text.size()));
+  ::close(file);
+}
+
+// Mounts of this process are seen by nobody else from here on. Without root, a user namespace gives the
+// right.
+bool own_mounts() {
+  const auto user = ::geteuid();
+  const auto group = ::getegid();
+  if (::unshare(CLONE_NEWNS) != 0) {
+    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+    write_text("/proc/self/setgroups", "deny");
+    write_text("/proc/self/uid_map", fmt::format("0 {} 1", user));
+    write_text("/proc/self/gid_map", fmt::format("0 {} 1", group));
+  }
+  return ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+
+bool run_quietly(const std::string& command) {
+  return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+bool mount_disk(SmallDiskKind kind, std::uint64_t bytes, const std::string& image, const std::string& at) {
+  if (::mkdir(at.c_str(), 0700) != 0 || !own_mounts()) return false;
+  if (kind == SmallDiskKind::tmpfs) {
+    return ::mount("none", at.c_str(), "tmpfs", 0, fmt::format("size={}", bytes).c_str()) == 0;
+  }
+  // One journal of the file system's own, and no blocks kept back for root: what is full is full for
+  // everybody.
+  return run_quietly(fmt::format("truncate -s {} {}", bytes, image)) &&
+         run_quietly(fmt::format("mkfs.ext4 -q -m 0 {}", image)) &&
+         run_quietly(fmt::format("mount -o loop {} {}", image, at));
+}
+
+// In a child, so that this process keeps its own mounts until a test wants others.
+bool can_mount(SmallDiskKind kind) {
+  const tools::test::TestFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool mounted = mount_disk(kind, 16u << 20, folder.path("image"), folder.path("disk"));
+    if (mounted) ::umount2(folder.path("disk").c_str(), MNT_DETACH);
+    ::_exit(mounted ? 0 : 1);
+  }
+  int status = 0;
+  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+}  // namespace
+
+const char* name(SmallDiskKind kind) {
+  return kind == SmallDiskKind::ext4 ? "Ext4" : "Tmpfs";
+}
+
+std::vector<SmallDiskKind> mountable_disks() {
+  std::vector<SmallDiskKind> mountable;
+  for (const SmallDiskKind kind : {SmallDiskKind::ext4, SmallDiskKind::tmpfs}) {
+    if (can_mount(kind)) {
+      mountable.push_back(kind);
+    } else {
+      std::fprintf(stderr, "this machine lets no test mount %s; FullDisk has no case for it\n", name(kind));
+    }
+  }
+  return mountable;
+}
+
+SmallDisk::SmallDisk(SmallDiskKind kind, std::uint64_t bytes) {
+  CHECK(mount_disk(kind, bytes, folder_.path("image"), folder_.path("disk")), "cannot mount {}", name(kind));
+}
+
+SmallDisk::~SmallDisk() {
+  ::umount2(folder_.path("disk").c_str(), MNT_DETACH);
+}
+
+}  // namespace millrace::test
