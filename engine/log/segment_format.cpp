@@ -91,11 +91,12 @@ bool decode_block(FooterBlock type, std::span<const std::byte> body, SegmentFoot
 }
 
 // A sparse index is searched by index, offset and position, so all three must rise, and stay inside the
-// extents.
+// extents. Readers begin at such a position, and rely on entries being aligned.
 bool index_in_order(const SegmentFooter& footer) {
   const SparseIndexItem* before = nullptr;
   for (const SparseIndexItem& item : footer.index) {
     if (item.position < k_block_size || item.position >= footer.end_position) return false;
+    if (item.position % k_entry_alignment != 0) return false;
     if (item.index > footer.end.last_index || item.offset > footer.end.next_offset) return false;
     const bool rises = before == nullptr || (before->index < item.index && before->offset <= item.offset &&
                                              before->position < item.position);
@@ -220,8 +221,9 @@ Result<SegmentFooter> decode_footer(std::span<const std::byte> bytes, std::uint6
     if (!decode_block(type, body.first(length), footer)) return bad("a block of a wrong length");
     has_end = has_end || type == FooterBlock::end;
   }
-  if (!has_end || round_up_to_block(footer.end_position) != position)
-    return bad("its end block is missing or names another end");
+  const bool end_holds = has_end && round_up_to_block(footer.end_position) == position &&
+                         footer.end_position % k_entry_alignment == 0;
+  if (!end_holds) return bad("its end block is missing or names another end");
   if (!index_in_order(footer)) return bad("its sparse index is out of order");
   return footer;
 }

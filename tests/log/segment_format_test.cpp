@@ -155,5 +155,15 @@ TEST(SegmentFormat, ASparseIndexOutOfOrderIsRefused) {
   EXPECT_FALSE(read(encoded(footer), 274'432 + k_block_size));
 }
 
+// A reader that began there read eight bytes over the end of its buffer.
+TEST(SegmentFormat, AFooterThatNamesAPositionBetweenTwoEntriesIsRefused) {
+  SegmentFooter footer = some_footer();
+  footer.index[1].position = 274'432 - 7;
+  EXPECT_FALSE(read(encoded(footer), 274'432 + k_block_size));
+  footer = some_footer();
+  footer.end_position -= 7;
+  EXPECT_FALSE(read(encoded(footer), 274'432 + k_block_size));
+}
+
 }  // namespace
 }  // namespace millrace::test
