@@ -44,10 +44,10 @@ struct Committer::Commit {
   std::uint64_t used = k_commit_header_size;
   std::uint32_t record_count = 0;
   std::uint64_t memory = 0;
-  std::vector<Part> parts;
-  std::vector<Operation<std::uint64_t>> writes;
-  std::vector<ExtentWrite> extents;
-  std::vector<MonotonicTime> appended;
+  RecycledVector<Part> parts;
+  RecycledVector<Operation<std::uint64_t>> writes;
+  RecycledVector<ExtentWrite> extents;
+  RecycledVector<MonotonicTime> appended;
   MonotonicTime sealed;
   bool done = false;
   bool empty = false;
@@ -172,8 +172,8 @@ Task<void> Committer::run_idle() {
   }
 }
 
-std::vector<Committer::Selection> Committer::select(std::uint64_t& bound) const {
-  std::vector<Selection> selected;
+RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) const {
+  RecycledVector<Selection> selected;
   const std::uint64_t size_max = std::min<std::uint64_t>(k_commit_size_max, journal_.file_size() / 4);
   std::uint64_t direct_bytes = 0;
   for (const GroupRef& group : touched_) {
@@ -201,7 +201,7 @@ std::vector<Committer::Selection> Committer::select(std::uint64_t& bound) const 
 
 bool Committer::seal() {
   std::uint64_t bound = k_commit_header_size + records_.size();
-  std::vector<Selection> selected = select(bound);
+  RecycledVector<Selection> selected = select(bound);
   if (!selected.empty() && (journal_.room() < round_up_to_block(bound) + reserve() ||
                             !journal_.has_place(round_up_to_block(bound)))) {
     // No room for entries before a checkpoint has made some; records go on.
@@ -210,7 +210,7 @@ bool Committer::seal() {
   }
   if (selected.empty() && record_count_ == 0 && !want_empty_) return false;
   if (!journal_.has_place(round_up_to_block(bound))) return false;
-  auto commit = std::make_shared<Commit>();
+  auto commit = make_recycled<Commit>();
   auto buffer = context_.reactor.buffers().acquire(round_up_to_block(bound));
   if (!buffer) return false;
   commit->buffer = *std::move(buffer);
@@ -255,7 +255,8 @@ void Committer::take_journaled(Commit& commit, Group& group, std::size_t count) 
 
 bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
   const std::size_t unplaced = group.tail_end() - group.place_next;
-  std::vector<Piece> pieces = pieces_of_tail(group, group.tail_end() - 1, ~std::uint64_t{0});
+  std::vector<Piece>& pieces = pieces_;
+  pieces_of_tail(group, group.tail_end() - 1, ~std::uint64_t{0}, pieces);
   for (std::size_t i = 0; i < count; ++i) {
     const GatheredEntry& entry = group.gathered[i];
     pieces.push_back({entry.header,
@@ -288,6 +289,7 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
     group.gathered.pop_front();
   }
   if (!group.gathered.empty()) give_spare(group, group.place_next, group.gathered.front().reserved);
+  pieces.clear();
   commit.memory += placed->memory;
   std::move(placed->writes.begin(), placed->writes.end(), std::back_inserter(commit.extents));
   return true;
@@ -355,7 +357,7 @@ void Committer::complete(Commit& commit) {
   last_was_empty_ = commit.empty;
   last_completion_ = context_.reactor.now();
   for (const MonotonicTime at : commit.appended) context_.latencies.append.record(last_completion_ - at);
-  std::vector<EntryCache::Run> runs;
+  RecycledVector<EntryCache::Run> runs;
   for (Commit::Part& part : commit.parts) {
     Group& group = *part.group;
     group.durable = part.end;

@@ -11,7 +11,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <vector>
 
@@ -57,7 +56,7 @@ class Committer {
   [[nodiscard]] bool may_seal() const;
   // False if the ring has no room or the pool no memory; everything is as it was.
   bool seal();
-  [[nodiscard]] std::vector<Selection> select(std::uint64_t& bound) const;
+  [[nodiscard]] RecycledVector<Selection> select(std::uint64_t& bound) const;
   void take_journaled(Commit& commit, Group& group, std::size_t count);
   [[nodiscard]] bool take_direct(Commit& commit, Group& group, std::size_t count);
   void submit(const std::shared_ptr<Commit>& commit);
@@ -78,7 +77,8 @@ class Committer {
   bool last_was_empty_ = true;
   bool stopping_ = false;
   MonotonicTime last_completion_{};
-  std::deque<std::shared_ptr<Commit>> in_flight_;
+  RecycledDeque<std::shared_ptr<Commit>> in_flight_;
+  std::vector<Piece> pieces_;  // of the extents that are being sealed
   Sequence complete_through_;
   WaitQueue work_;
   WaitQueue completed_;

@@ -17,13 +17,13 @@ void drop(const EntryCache::Run& run) {
 
 }  // namespace
 
-void EntryCache::add(std::uint64_t bytes, std::vector<Run> runs) {
+void EntryCache::add(std::uint64_t bytes, RecycledVector<Run> runs) {
   bytes_ += bytes;
   blocks_.push_back({bytes, std::move(runs)});
 }
 
-std::vector<GroupRef> EntryCache::evict() {
-  std::vector<GroupRef> holding;
+RecycledVector<GroupRef> EntryCache::evict() {
+  RecycledVector<GroupRef> holding;
   while (bytes_ > context_.options.cache_bytes && !blocks_.empty()) {
     Block& oldest = blocks_.front();
     for (const Run& run : oldest.runs) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <vector>
 
@@ -20,19 +19,19 @@ class EntryCache {
     Index last{0};
   };
   // `bytes`: memory that the runs' entries hold.
-  void add(std::uint64_t bytes, std::vector<Run> runs);
+  void add(std::uint64_t bytes, RecycledVector<Run> runs);
   // Lets the oldest go while there is more than the cap. Entries without a place in a segment cannot go: the
   // groups that hold up the oldest are returned, for the mover.
-  [[nodiscard]] std::vector<GroupRef> evict();
+  [[nodiscard]] RecycledVector<GroupRef> evict();
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
   struct Block {
     std::uint64_t bytes = 0;
-    std::vector<Run> runs;
+    RecycledVector<Run> runs;
   };
   LogContext& context_;
-  std::deque<Block> blocks_;
+  RecycledDeque<Block> blocks_;
   std::uint64_t bytes_ = 0;
 };
 

@@ -12,7 +12,6 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -25,6 +24,7 @@
 #include "engine/log/segment.h"
 #include "engine/log/shard_log.h"
 #include "engine/reactor/mutex.h"
+#include "engine/reactor/recycled.h"
 #include "engine/reactor/wait.h"
 
 namespace millrace {
@@ -84,12 +84,12 @@ struct Group {
   LogEnd end;
 
   std::vector<SegmentRef> segments;  // ascending; the last one may be open
-  std::deque<GatheredEntry> gathered;
-  std::deque<TailEntry> tail;  // entries tail_first ... sealed end, ascending
+  RecycledDeque<GatheredEntry> gathered;
+  RecycledDeque<TailEntry> tail;  // entries tail_first ... sealed end, ascending
   Index tail_first{1};
-  std::deque<std::shared_ptr<OutstandingExtent>> outstanding;  // in position order
-  std::vector<ExtentRecord> undescribed;                       // the mover's, not yet in a commit
-  std::uint64_t moves_started = 0;                             // the mover's extents; one at a time
+  RecycledDeque<std::shared_ptr<OutstandingExtent>> outstanding;  // in position order
+  RecycledVector<ExtentRecord> undescribed;                       // the mover's, not yet in a commit
+  std::uint64_t moves_started = 0;                                // the mover's extents; one at a time
   std::uint64_t moves_finished = 0;
   WaitQueue moved;                   // moves_finished has risen
   std::uint64_t unplaced_bytes = 0;  // all that has no place yet, gathered ones included
@@ -97,13 +97,13 @@ struct Group {
   // appender.cpp.
   Index spare_segment{0};
   std::uint64_t since_spare = 0;
-  bool touched = false;  // in the committer's list
+  bool touched = false;               // in the committer's list
   bool move_queued = false;
   std::uint64_t cuts = 0;  // how often its end was cut off
 
-  Mutex tending;                      // retention looks after its files, or they are removed
-  Mutex admission;                    // appends enter one by one, in order
-  std::deque<Index> durable_waiting;  // what the waiters in durable_changed wait for, in the same order
+  Mutex tending;                         // retention looks after its files, or they are removed
+  Mutex admission;                       // appends enter one by one, in order
+  RecycledDeque<Index> durable_waiting;  // what the waiters in durable_changed wait for, in the same order
   WaitQueue durable_changed;
   WaitQueue readable;  // durable has advanced, or the group went
 

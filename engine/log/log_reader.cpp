@@ -13,7 +13,7 @@ namespace millrace {
 namespace {
 
 // The first entry of the tail that ends beyond `from`.
-std::deque<TailEntry>::const_iterator first_beyond(const Group& group, Offset from) {
+RecycledDeque<TailEntry>::const_iterator first_beyond(const Group& group, Offset from) {
   return std::partition_point(group.tail.begin(), group.tail.end(),
                               [&](const TailEntry& entry) { return entry.next_offset <= from; });
 }

@@ -41,16 +41,16 @@ Task<void> Mover::run() {
 }
 
 Task<void> Mover::move_extent(GroupRef group) {
-  const std::vector<Piece> pieces = pieces_of_tail(*group, group->durable.last_index, k_extent_bytes);
-  if (pieces.empty() || group->gone) co_return;
-  auto placed = place(context_, *group, pieces);
+  pieces_of_tail(*group, group->durable.last_index, k_extent_bytes, pieces_);
+  if (pieces_.empty() || group->gone) co_return;
+  auto placed = place(context_, *group, pieces_);
   while (!placed) {
     // The pool is full of what others hold for a moment; nothing is lost by waiting.
     co_await context_.reactor.sleep(std::chrono::milliseconds(1));
     if (context_.failure) co_return;
-    const std::vector<Piece> again = pieces_of_tail(*group, group->durable.last_index, k_extent_bytes);
-    if (again.empty()) co_return;
-    placed = place(context_, *group, again);
+    pieces_of_tail(*group, group->durable.last_index, k_extent_bytes, pieces_);
+    if (pieces_.empty()) co_return;
+    placed = place(context_, *group, pieces_);
   }
   if (group->place_next < group->tail_end()) {
     // What stays behind begins an extent of its own.
@@ -58,7 +58,7 @@ Task<void> Mover::move_extent(GroupRef group) {
   }
   group->undescribed.insert(group->undescribed.end(), placed->extents.begin(), placed->extents.end());
   ++group->moves_started;
-  std::vector<Operation<std::uint64_t>> writes;
+  RecycledVector<Operation<std::uint64_t>> writes;
   for (ExtentWrite& write : placed->writes) {
     context_.counters.moved_bytes += write.slices.length();
     writes.push_back(

@@ -5,11 +5,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <vector>
 
 #include "engine/log/entry_cache.h"
 #include "engine/log/log_context.h"
+#include "engine/log/placement.h"
 
 namespace millrace {
 
@@ -39,7 +39,8 @@ class Mover {
   Task<void> move_extent(GroupRef group);
   LogContext& context_;
   EntryCache& cache_;
-  std::deque<GroupRef> queue_;
+  RecycledDeque<GroupRef> queue_;
+  std::vector<Piece> pieces_;  // of the move that begins; not used across a suspension
   std::uint32_t running_ = 0;
   WaitQueue progress_;
   Gate gate_;

@@ -107,7 +107,7 @@ std::vector<SegmentRef> live_segments(const Group& group) {
 Result<Placement> place(LogContext& context, Group& group, std::span<const Piece> pieces) {
   Placement placement;
   // Memory first: after that nothing can fail half way.
-  std::vector<std::pair<Run, Buffer>> runs;
+  RecycledVector<std::pair<Run, Buffer>> runs;
   for (std::size_t i = 0; i < pieces.size(); i += runs.back().first.count) {
     const Run run = next_run(group, pieces, i);
     Buffer buffer = pieces[i].in_place;
@@ -133,7 +133,7 @@ Result<Placement> place(LogContext& context, Group& group, std::span<const Piece
   }
   const ExtentRecord& last = placement.extents.back();
   group.place_next = next(last.end.last_index);
-  placement.outstanding = std::make_shared<OutstandingExtent>(
+  placement.outstanding = make_recycled<OutstandingExtent>(
       OutstandingExtent{last.end, {last.segment, last.position + last.length, true}, false});
   group.outstanding.push_back(placement.outstanding);
   std::uint64_t bytes = 0;
@@ -151,8 +151,8 @@ void give_spare(Group& group, Index index, std::uint64_t& reserved) {
   reserved += k_block_size;
 }
 
-std::vector<Piece> pieces_of_tail(Group& group, Index last, std::uint64_t bytes_max) {
-  std::vector<Piece> pieces;
+void pieces_of_tail(Group& group, Index last, std::uint64_t bytes_max, std::vector<Piece>& pieces) {
+  pieces.clear();
   std::uint64_t bytes = 0;
   for (Index i = group.place_next; i <= last && (pieces.empty() || bytes < bytes_max); i = next(i)) {
     const TailEntry& entry = group.tail_entry(i);
@@ -166,7 +166,6 @@ std::vector<Piece> pieces_of_tail(Group& group, Index last, std::uint64_t bytes_
                       entry.reserved});
     bytes += entry.size;
   }
-  return pieces;
 }
 
 void advance_placed(Group& group) {

@@ -33,9 +33,9 @@ struct ExtentWrite {
 };
 
 struct Placement {
-  std::vector<ExtentWrite> writes;
-  std::vector<ExtentRecord> extents;
-  std::vector<Slice> bytes;                        // of each piece, padded: where it now stands in memory
+  RecycledVector<ExtentWrite> writes;
+  RecycledVector<ExtentRecord> extents;
+  RecycledVector<Slice> bytes;                     // of each piece, padded: where it now stands in memory
   std::uint64_t memory = 0;                        // held by them
   std::uint64_t copied = 0;                        // bytes copied of entries of k_direct_size_min and more
   std::shared_ptr<OutstandingExtent> outstanding;  // mark done, then advance_placed()
@@ -49,8 +49,9 @@ struct Placement {
 // last one went: the extent just placed has given back at least as much.
 void give_spare(Group& group, Index index, std::uint64_t& reserved);
 
-// The pieces of the group's tail from place_next up to `last`, at most about `bytes_max` of them.
-[[nodiscard]] std::vector<Piece> pieces_of_tail(Group& group, Index last, std::uint64_t bytes_max);
+// Puts the pieces of the group's tail from place_next up to `last` into `pieces`, which keeps its memory from
+// one use to the next; at most about `bytes_max` of them.
+void pieces_of_tail(Group& group, Index last, std::uint64_t bytes_max, std::vector<Piece>& pieces);
 
 // Moves `placed` over the outstanding extents that are done.
 void advance_placed(Group& group);

@@ -19,8 +19,8 @@ constexpr bool k_recycle = true;
 constexpr bool k_recycle = true;
 #endif
 
-constexpr std::size_t k_step = 64;            // a cache line; frames of a server are 200 to 2,000 bytes
-constexpr std::size_t k_recycled_max = 8192;  // larger ones are rare and go to the system
+constexpr std::size_t k_step = 64;  // a cache line; frames of a server are 200 to 2,000 bytes
+constexpr std::size_t k_recycled_max = std::size_t{64} << 10;  // larger ones are rare and go to the system
 // What a thread keeps after a burst: about 10,000 frames, those of a thousand connections with a request each
 // under way.
 constexpr std::size_t k_kept_bytes_max = std::size_t{8} << 20;

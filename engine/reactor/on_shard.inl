@@ -9,20 +9,9 @@
 
 namespace millrace::on_shard_detail {
 
-// Calls come from the frames' free lists. They are freed where they were made (by the message back), so the lists stay even.
-template <class T>
-struct FrameMemory {
-  using value_type = T;
-  FrameMemory() = default;
-  template <class U>
-  FrameMemory(const FrameMemory<U>&) {}  // NOLINT: rebinding
-  T* allocate(std::size_t n) { return static_cast<T*>(allocate_frame(n * sizeof(T))); }
-  void deallocate(T* p, std::size_t n) noexcept { free_frame(p, n * sizeof(T)); }
-  friend bool operator==(FrameMemory, FrameMemory) { return true; }
-};
-
 struct Nothing {};
 
+// Freed where it was made (by the message back), so the free lists of both sides stay even.
 template <class R>
 struct Call {
   // There, then handed over with the message back.
@@ -73,7 +62,7 @@ template <class Function>
 auto on_shard(Reactor& here, ShardId target, Function function) -> std::invoke_result_t<Function&, Reactor&> {
   using R = typename std::invoke_result_t<Function&, Reactor&>::Value;
   using Call = on_shard_detail::Call<R>;
-  on_shard_detail::Wait<R> wait(std::allocate_shared<Call>(on_shard_detail::FrameMemory<Call>()), here);
+  on_shard_detail::Wait<R> wait(make_recycled<Call>(), here);
   here.post(target, [origin = here.shard(), call = wait.call, function = std::move(function)](Reactor& there) mutable {
     there.spawn(on_shard_detail::run_there<R>(there, origin, std::move(call), std::move(function)));
   });

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "engine/reactor/reactor.h"
+#include "engine/reactor/recycled.h"
 #include "engine/reactor/task.h"
 
 namespace millrace {

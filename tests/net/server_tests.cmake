@@ -17,3 +17,9 @@ millrace_test(server_test
     ../reactor/uring_harness.cpp
   DEPENDS millrace_client server_story)
 target_compile_definitions(server_test PRIVATE MILLRACE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+
+if(NOT MILLRACE_SANITIZE)
+  millrace_test(append_allocations_test
+    SOURCES append_allocations_test.cpp ../reactor/uring_harness.cpp
+    DEPENDS counted_allocations server_story)
+endif()

@@ -1,39 +1,8 @@
 // In steady state an operation allocates nothing: this program counts every allocation.
-#include <atomic>
-#include <cstdlib>
 #include <gtest/gtest.h>
-#include <new>
 
+#include "tests/base/counted_allocations.h"
 #include "tests/reactor/uring_harness.h"
-
-namespace {
-std::atomic<std::uint64_t> allocations{0};
-void* counted(std::size_t size, std::size_t alignment) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  void* memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-}  // namespace
-
-void* operator new(std::size_t size) {
-  return counted(size, alignof(std::max_align_t));
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return counted(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
 
 namespace millrace {
 namespace {
@@ -43,9 +12,9 @@ template <class Round>
 Task<std::uint64_t> allocations_of(Round round) {
   constexpr int k_rounds = 200;
   for (int i = 0; i < k_rounds; ++i) co_await round();
-  const std::uint64_t before = allocations.load();
+  const std::uint64_t before = test::allocations();
   for (int i = 0; i < k_rounds; ++i) co_await round();
-  co_return allocations.load() - before;
+  co_return test::allocations() - before;
 }
 
 class SteadyState : public ReactorContract {};
