@@ -23,7 +23,8 @@ Task<void> ServerConnection::receive_requests() {
       continue;
     }
     BudgetShare share;
-    if (const std::uint32_t bytes = frame.payload.length; bytes != 0) {
+    const std::uint64_t bytes = frame.preamble.frame_size();
+    if (frame.payload.length != 0 || bytes > k_receive_size_min) {
       if (context_.request_bytes.has(bytes)) {
         share = context_.request_bytes.take_now(bytes);
       } else {
@@ -44,7 +45,7 @@ Task<bool> ServerConnection::receive_more() {
     co_return true;
   }
   if (!received && received.error().code == ErrorCode::overloaded) {
-    ++context_.counters.closed_no_memory;
+    count_no_memory();
     close_with(received.error());
   } else if (!received) {
     lose();

@@ -104,7 +104,8 @@ Task<Result<void>> GroupKeeper::remove_tended(GroupRef group) {
   group->admission.unlock();
   if (!settled) co_return settled;
   reader_.cold().forget(*group);
-  context_.unplaced_bytes -= std::exchange(group->unplaced_bytes, 0);
+  group->unplaced_bytes = 0;
+  context_.unplaced_memory -= std::exchange(group->unplaced_memory, 0);
   context_.space.wake_all();
   context_.groups.erase(id);
   co_return co_await remove_files(id);

@@ -32,8 +32,8 @@ struct LogContext {
   bool ballast_given_up = false;  // to be made again when the disk has space
   std::optional<Error> failure;   // nothing is known of the disk any more: nothing is acknowledged
   WaitQueue failed;
-  std::uint64_t unplaced_bytes = 0;         // of all groups: pinned in memory until they have a place
-  WaitQueue space;                          // unplaced_bytes has fallen
+  std::uint64_t unplaced_memory = 0;        // that entries of all groups hold until they have a place
+  WaitQueue space;                          // unplaced_memory has fallen
   std::vector<WaitQueue*> wake_on_failure;  // of parts that wait for something a failed log never does
 
   // After this no append, trim or checkpoint succeeds; everybody who waits is woken to see it, and hears

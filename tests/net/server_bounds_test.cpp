@@ -114,23 +114,57 @@ TEST(ServerBounds, WhoeverHoldsMostAnswersBackGoesWhenTheirMemoryIsFull) {
   story.setup.server.answer_bytes_max = 4_MiB;
   story.run([](Reactor& here, Address server) -> Task<void> {
     Peer good = co_await Peer::greeted(here, server);
-    co_await good.create("orders");
-    for (int i = 0; i < 4; ++i) co_await good.produce("orders", large_batch(500'000));
+    co_await good.create("many", k_partitions_max);
+    // Some 80 KiB each.
     flatbuffers::FlatBufferBuilder builder;
-    builder.Finish(wire::CreateFetch(builder, wire::CreatePartition(builder, builder.CreateString("orders")),
-                                     0, 1, 600'000, 0));
+    builder.Finish(wire::CreateDescribeTopic(builder, builder.CreateString("many")));
+    const auto ask = [&](Peer& peer, std::uint64_t times) -> Task<void> {
+      for (std::uint64_t i = 0; i < times; ++i)
+        co_await peer.send(Peer::frame(FrameType::describe_topic, i, builder));
+    };
     Peer first = co_await Peer::greeted(here, server);
     Peer second = co_await Peer::greeted(here, server);
-    for (std::uint64_t i = 0; i < 2; ++i) co_await first.send(Peer::frame(FrameType::fetch, i, builder));
-    for (std::uint64_t i = 0; i < 10; ++i) co_await second.send(Peer::frame(FrameType::fetch, i, builder));
+    co_await ask(first, 12);
+    co_await ask(second, 30);
     co_await pass(here, seconds(2));
     EXPECT_EQ(co_await good.counter("closed_slow_reader"), 0u);
     Peer third = co_await Peer::greeted(here, server);
-    for (std::uint64_t i = 0; i < 10; ++i) co_await third.send(Peer::frame(FrameType::fetch, i, builder));
+    co_await ask(third, 30);
     co_await pass(here, seconds(2));
     EXPECT_EQ(co_await good.counter("closed_slow_reader"), 1u);
     // The smallest holder still gets what it asked for.
-    for (int i = 0; i < 2; ++i) EXPECT_EQ(values_of((co_await first.receive()).payload).size(), 1u);
+    for (int i = 0; i < 12; ++i) {
+      EXPECT_NE((co_await first.receive()).answer<wire::DescribeTopicAnswer>(FrameType::describe_topic),
+                nullptr);
+    }
+  });
+}
+
+// Fetches of those who take nothing filled the memory for answers between two looks at it, and others were
+// refused theirs.
+TEST(ServerBounds, AFetchFindsRoomHoweverManyTakeNoAnswers) {
+  ServerStory story;
+  story.setup.server.send_queue_max = 3_MiB;
+  story.setup.server.answer_bytes_max = 8_MiB;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer good = co_await Peer::greeted(here, server);
+    co_await good.create("orders");
+    for (int i = 0; i < 4; ++i) co_await good.produce("orders", large_batch(200'000));
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(wire::CreateFetch(builder, wire::CreatePartition(builder, builder.CreateString("orders")),
+                                     0, 1, 210'000, 0));
+    std::vector<Peer> greedy;
+    for (int i = 0; i < 30; ++i) {
+      greedy.push_back(co_await Peer::greeted(here, server));
+      for (std::uint64_t n = 0; n < 40; ++n)
+        co_await greedy.back().send(Peer::frame(FrameType::fetch, n, builder));
+    }
+    co_await pass(here, seconds(1));
+    const MonotonicTime before = here.now();
+    EXPECT_EQ(values_of((co_await good.fetch("orders", 0, {.max_bytes = 210'000})).payload).size(), 1u);
+    EXPECT_LT(here.now() - before, milliseconds(50));
+    EXPECT_EQ(co_await good.counter("closed_slow_reader"), 0u);
+    EXPECT_EQ(co_await good.counter("closed_no_memory"), 0u);
   });
 }
 
