@@ -103,16 +103,17 @@ bool RecordBatchBuilder::grow(std::uint32_t size) {
   return true;
 }
 
-Result<Slice> RecordBatchBuilder::finish(Codec codec) {
+Result<Slice> RecordBatchBuilder::finish(Codec codec, const ProducerStamp& producer) {
   if (count_ == 0)
     return fail(ErrorCode::invalid_argument, "a batch has at least one record; append one first");
-  Result<Slice> batch =
-      codec == Codec::none ? complete(buffer_, size_, Codec::none) : finish_compressed(codec);
+  Result<Slice> batch = codec == Codec::none ? complete(buffer_, size_, Codec::none, producer)
+                                             : finish_compressed(codec, producer);
   clear();
   return batch;
 }
 
-Slice RecordBatchBuilder::complete(Buffer buffer, std::uint32_t size, Codec codec) const {
+Slice RecordBatchBuilder::complete(Buffer buffer, std::uint32_t size, Codec codec,
+                                   const ProducerStamp& producer) const {
   BatchHeader header{.base_offset = Offset{0},
                      .length = static_cast<std::int32_t>(size - k_batch_length_base),
                      .partition_leader_epoch = Term{-1},  // Kafka's "not known"
@@ -120,6 +121,9 @@ Slice RecordBatchBuilder::complete(Buffer buffer, std::uint32_t size, Codec code
                      .last_offset_delta = static_cast<std::int32_t>(count_ - 1),
                      .base_timestamp = base_timestamp_,
                      .max_timestamp = max_timestamp_,
+                     .producer_id = producer.id,
+                     .producer_epoch = producer.epoch,
+                     .base_sequence = producer.sequence,
                      .record_count = static_cast<std::int32_t>(count_)};
   const std::span<std::byte> bytes = buffer.bytes().first(size);
   encode(header, bytes.first<k_batch_header_size>());
@@ -128,13 +132,14 @@ Slice RecordBatchBuilder::complete(Buffer buffer, std::uint32_t size, Codec code
   return Slice{.buffer = std::move(buffer), .offset = 0, .length = size};
 }
 
-Result<Slice> RecordBatchBuilder::finish_compressed(Codec codec) const {
+Result<Slice> RecordBatchBuilder::finish_compressed(Codec codec, const ProducerStamp& producer) const {
   const auto records = buffer_.bytes().subspan(k_batch_header_size, size_ - k_batch_header_size);
   TRY(const std::size_t size_max, compressed_size_max(codec, records.size()));
   TRY(Buffer compressed, pool_.acquire(k_batch_header_size + size_max));
   TRY(const std::size_t size, compress(codec, records, compressed.bytes().subspan(k_batch_header_size)));
-  if (size >= records.size()) return complete(buffer_, size_, Codec::none);
-  return complete(std::move(compressed), k_batch_header_size + static_cast<std::uint32_t>(size), codec);
+  if (size >= records.size()) return complete(buffer_, size_, Codec::none, producer);
+  return complete(std::move(compressed), k_batch_header_size + static_cast<std::uint32_t>(size), codec,
+                  producer);
 }
 
 void RecordBatchBuilder::clear() {

@@ -44,12 +44,13 @@ class RecordBatchBuilder {
   // it fails. With a codec, the batch is sent as it is when compressing gains nothing. Errors:
   // invalid_argument when empty; unsupported_compression for gzip and snappy; overloaded when the pool has no
   // memory for the compressed bytes.
-  [[nodiscard]] Result<Slice> finish(Codec codec = Codec::none);
+  [[nodiscard]] Result<Slice> finish(Codec codec = Codec::none, const ProducerStamp& producer = {});
 
  private:
   [[nodiscard]] bool grow(std::uint32_t size);
-  [[nodiscard]] Slice complete(Buffer buffer, std::uint32_t size, Codec codec) const;
-  [[nodiscard]] Result<Slice> finish_compressed(Codec codec) const;
+  [[nodiscard]] Slice complete(Buffer buffer, std::uint32_t size, Codec codec,
+                               const ProducerStamp& producer) const;
+  [[nodiscard]] Result<Slice> finish_compressed(Codec codec, const ProducerStamp& producer) const;
   void clear();
 
   BufferPool& pool_;

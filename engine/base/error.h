@@ -28,6 +28,9 @@ enum class ErrorCode : std::uint16_t {
   frame_too_large = 11,         // announced length above the limit
   not_found = 12,               // no such file or group
   already_exists = 13,          // a file or group that should not be there
+  out_of_order_sequence = 14,   // a producer's batch whose predecessors the log does not hold
+  producer_fenced = 15,         // a batch of an epoch that its producer has left
+  unknown_producer = 16,        // a producer that goes on, of which nothing is remembered
   // the state of things; retryable
   overloaded = 20,       // a bound is reached; the message names it
   disk_full = 21,        // no space for the append; goes on by itself when there is

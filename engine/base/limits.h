@@ -49,6 +49,16 @@ inline constexpr std::uint32_t k_journal_files = 4;  // in the ring; one more is
 inline constexpr std::uint32_t k_commit_size_max = 1u << 20;
 inline constexpr std::uint32_t k_commits_in_flight_max = 2;
 
+// ---- idempotent producers --------------------------------------------------
+
+// Batches of a producer that a group remembers, and so what a producer may have on its way to one partition.
+// Kafka's.
+inline constexpr std::uint32_t k_producer_batches_kept = 5;
+// Producers that a group remembers, the least recent forgotten first: about 110 bytes each, so 28 KiB a
+// group, and 28 MiB for a thousand groups with so many producers each. Fewer where a checkpoint of all of
+// them would take more than half a journal file.
+inline constexpr std::uint32_t k_producers_max = 256;
+
 // ---- segments --------------------------------------------------------------
 
 inline constexpr std::uint64_t k_segment_size_default = 256_MiB;

@@ -9,6 +9,9 @@
 namespace millrace {
 namespace {
 
+constexpr std::size_t k_crc_at = 17;
+constexpr std::size_t k_producer_at = 43;
+
 bool known(Codec codec) {
   return codec <= Codec::zstd;
 }
@@ -148,6 +151,21 @@ void encode(const BatchHeader& header, std::span<std::byte, k_batch_header_size>
   store_be<std::int16_t>(to + 51, header.producer_epoch);
   store_be<std::int32_t>(to + 53, header.base_sequence);
   store_be<std::int32_t>(to + 57, header.record_count);
+}
+
+ProducerStamp producer_of(std::span<const std::byte> batch) {
+  const std::byte* from = batch.first<k_batch_header_size>().data();
+  return {.id = load_be<std::int64_t>(from + k_producer_at),
+          .epoch = load_be<std::int16_t>(from + k_producer_at + 8),
+          .sequence = load_be<std::int32_t>(from + k_producer_at + 10)};
+}
+
+void stamp(std::span<std::byte> batch, const ProducerStamp& producer) {
+  std::byte* to = batch.first<k_batch_header_size>().data();
+  store_be<std::int64_t>(to + k_producer_at, producer.id);
+  store_be<std::int16_t>(to + k_producer_at + 8, producer.epoch);
+  store_be<std::int32_t>(to + k_producer_at + 10, producer.sequence);
+  store_be<std::uint32_t>(to + k_crc_at, crc32c(batch.subspan(k_batch_crc_begin)));
 }
 
 Result<BatchHeader> check_batch(std::span<const std::byte> bytes, std::uint32_t size_max) {

@@ -74,6 +74,23 @@ struct BatchHeader {
   friend bool operator==(const BatchHeader&, const BatchHeader&) = default;
 };
 
+// Who sent a batch, and which of its producer's batches it is.
+struct ProducerStamp {
+  std::int64_t id = -1;        // -1: nobody says, and a repetition cannot be told from a new batch
+  std::int16_t epoch = -1;     // of the producer
+  std::int32_t sequence = -1;  // of the first record; the others follow by one
+  [[nodiscard]] bool is_idempotent() const { return id >= 0 && epoch >= 0 && sequence >= 0; }
+  friend bool operator==(const ProducerStamp&, const ProducerStamp&) = default;
+};
+// The sequence `records` after this one: from 0 to 2^31 - 1, and around, as Kafka's.
+[[nodiscard]] constexpr std::int32_t sequence_after(std::int32_t sequence, std::uint32_t records) {
+  return static_cast<std::int32_t>((static_cast<std::uint32_t>(sequence) + records) & 0x7fffffffU);
+}
+// Of a batch, or its first k_batch_header_size bytes.
+[[nodiscard]] ProducerStamp producer_of(std::span<const std::byte> batch);
+// Writes the stamp into a whole batch, and the CRC that it then has.
+void stamp(std::span<std::byte> batch, const ProducerStamp& producer);
+
 // Reads the fields and judges none of them.
 [[nodiscard]] BatchHeader decode_batch_header(std::span<const std::byte, k_batch_header_size> bytes);
 // Writes them all as they are.

@@ -51,7 +51,22 @@ NewEntry Appender::batch_entry(const Slice& batch, std::uint32_t offset_count) {
   entry.in_place = batch.offset == k_batch_offset_in_entry && batch.length >= k_direct_size_min &&
                    batch.buffer.capacity() >= round_up_to_block(k_batch_offset_in_entry + batch.length);
   entry.payload = Slice{batch.buffer, batch.offset + k_assigned_bytes, batch.length - k_assigned_bytes};
+  entry.producer = producer_of(batch.bytes());
   return entry;
+}
+
+// Where the batch stands already, if it is one that its producer sends again. Before anything is asked of
+// memory or disk: what was done before can be answered when they are full.
+Result<std::optional<Offset>> Appender::find_original(const Group& group, const NewEntry& entry) {
+  TRY_VOID(context_.refusal(group));
+  if (!entry.producer.is_idempotent()) return std::nullopt;
+  auto original = group.producers.check(entry.producer, entry.offset_count);
+  if (!original) {
+    ++context_.counters.refused_sequences;
+  } else if (*original) {
+    ++context_.counters.duplicates;
+  }
+  return original;
 }
 
 Task<Result<void>> Appender::admit(const GroupRef& group, const NewEntry& entry, MonotonicTime deadline,
@@ -111,6 +126,12 @@ Appended Appender::assign(const GroupRef& group, NewEntry entry) {
   gathered.type = entry.type;
   gathered.max_timestamp = entry.max_timestamp;
   gathered.at = context_.reactor.now();
+  if (entry.producer.is_idempotent()) {
+    const std::size_t known = group->producers.size();
+    group->producers.note(entry.producer, entry.offset_count, header.base_offset,
+                          context_.producers_per_group());
+    context_.producers += group->producers.size() - known;
+  }
   group->end = gathered.end;
   group->unplaced_bytes += size;
   group->unplaced_memory += memory;
@@ -125,6 +146,13 @@ Appended Appender::assign(const GroupRef& group, NewEntry entry) {
 Task<Result<Appended>> Appender::append(GroupRef group, NewEntry entry, AckLevel level,
                                         MonotonicTime deadline, SpaceFor who) {
   if (!group->admission.try_lock()) co_await group->admission.lock();
+  // Nothing else enters until this one has its place, so that what is checked here still holds there.
+  const auto original = find_original(*group, entry);
+  if (!original || *original) {
+    group->admission.unlock();
+    if (!original) co_return fail(original.error());
+    co_return co_await answer_duplicate(group, **original, level);
+  }
   auto admitted = co_await admit(group, entry, deadline, who);
   if (!admitted) {
     group->admission.unlock();
@@ -136,6 +164,17 @@ Task<Result<Appended>> Appender::append(GroupRef group, NewEntry entry, AckLevel
   if (level == AckLevel::durable) {
     CO_TRY_VOID(co_await wait_durable(group, appended.index));
     appended.level = AckLevel::durable;
+  }
+  co_return appended;
+}
+
+// While the original is on its way, the duplicate waits for it, and hears what becomes of it.
+Task<Result<Appended>> Appender::answer_duplicate(GroupRef group, Offset original, AckLevel level) {
+  Appended appended{Index{0}, original, group->term, level, true};
+  if (level != AckLevel::durable) {
+    appended.level = AckLevel::leader;
+  } else if (original >= group->durable.next_offset) {
+    CO_TRY_VOID(co_await wait_durable(group, group->end.last_index));
   }
   co_return appended;
 }

@@ -14,6 +14,7 @@ struct NewEntry {
   bool in_place = false;
   std::uint32_t offset_count = 0;
   std::int64_t max_timestamp = -1;
+  ProducerStamp producer{};
 };
 
 class Appender {
@@ -30,6 +31,8 @@ class Appender {
  private:
   Task<Result<void>> admit(const GroupRef& group, const NewEntry& entry, MonotonicTime deadline,
                            SpaceFor who);
+  [[nodiscard]] Result<std::optional<Offset>> find_original(const Group& group, const NewEntry& entry);
+  Task<Result<Appended>> answer_duplicate(GroupRef group, Offset original, AckLevel level);
   void begin_term(const GroupRef& group);
   Appended assign(const GroupRef& group, NewEntry entry);
   Task<Result<void>> wait_durable(GroupRef group, Index index);

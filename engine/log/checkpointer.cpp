@@ -2,8 +2,8 @@
 
 namespace millrace {
 namespace {
-// Group states written in one commit: a commit of this size does not delay appends that share it.
-constexpr std::size_t k_states_per_commit = 1024;
+// Records of a checkpoint in one commit: one of this size does not delay appends that share it.
+constexpr std::uint64_t k_records_size_max = 128_KiB;
 
 GroupStateRecord state_of(const Group& group, bool clean) {
   GroupStateRecord state;
@@ -19,6 +19,18 @@ GroupStateRecord state_of(const Group& group, bool clean) {
     state.segment.open = false;
   }
   return state;
+}
+
+// What is known of the group's producers now, which may be of later batches than the state: the next start
+// drops what it does not find in the log. Gives the bytes that it takes.
+std::uint64_t add_producers(LogContext& context, Group& group, std::vector<JournalRecord>& records) {
+  // Groups that came since may have left less for each.
+  const std::size_t known = group.producers.size();
+  group.producers.shrink(context.producers_per_group());
+  context.producers -= known - group.producers.size();
+  for (const KnownProducer& producer : group.producers.states())
+    records.push_back({group.id, ProducerRecord{producer}});
+  return std::uint64_t{k_producer_record_size_max} * group.producers.size();
 }
 }  // namespace
 
@@ -59,24 +71,27 @@ Task<Result<void>> Checkpointer::write(bool clean) {
   for (const auto& [id, group] : context_.groups) groups.push_back(group);
   CheckpointEndRecord end{replay_from, committer_.next_sequence(), 0, clean};
   std::vector<std::pair<GroupRef, Index>> files;
-  for (std::size_t at = 0; at < groups.size(); at += k_states_per_commit) {
-    std::vector<JournalRecord> states;
-    for (std::size_t i = at; i < std::min(at + k_states_per_commit, groups.size()); ++i) {
-      Group& group = *groups[i];
-      if (group.gone) continue;
-      const GroupStateRecord state = state_of(group, clean);
-      files.emplace_back(groups[i], state.segment.segment);
-      states.push_back({group.id, state});
-      // What stands in the state needs no description any more.
-      std::erase_if(group.undescribed, [&](const ExtentRecord& extent) {
-        return extent.end.last_index <= group.placed.last_index;
-      });
-      ++end.group_count;
-    }
-    CO_TRY_VOID(co_await committer_.wait_complete(committer_.add_records(states)));
+  std::vector<JournalRecord> records;
+  std::uint64_t size = 0;
+  for (const GroupRef& each : groups) {
+    Group& group = *each;
+    if (group.gone) continue;
+    const GroupStateRecord state = state_of(group, clean);
+    files.emplace_back(each, state.segment.segment);
+    records.push_back({group.id, state});
+    size += journal_record_size(state) + add_producers(context_, group, records);
+    // What stands in the state needs no description any more.
+    std::erase_if(group.undescribed, [&](const ExtentRecord& extent) {
+      return extent.end.last_index <= group.placed.last_index;
+    });
+    ++end.group_count;
+    if (size < k_records_size_max) continue;
+    CO_TRY_VOID(co_await committer_.wait_complete(committer_.add_records(records)));
+    records.clear();
+    size = 0;
   }
-  const std::vector<JournalRecord> last{{k_metadata_group, end}};
-  CO_TRY_VOID(co_await committer_.wait_complete(committer_.add_records(last)));
+  records.push_back({k_metadata_group, end});
+  CO_TRY_VOID(co_await committer_.wait_complete(committer_.add_records(records)));
   for (const auto& [group, segment] : files) group->checkpointed_segment = segment;
   journal_.release(replay_from);
   committer_.room_made();

@@ -126,9 +126,10 @@ Task<Result<void>> Committer::wait_complete(Sequence sequence) {
 }
 
 std::uint64_t Committer::reserve() const {
-  // Two checkpoints of every group, and votes and cuts beside them.
+  // Two checkpoints of every group with its producers, and votes and cuts beside them.
   constexpr std::uint64_t group_state = 144;
-  return round_up_to_block(64_KiB + 2 * group_state * context_.groups.size());
+  return round_up_to_block(64_KiB + 2 * group_state * context_.groups.size() +
+                           2 * std::uint64_t{k_producer_record_size_max} * context_.producers);
 }
 
 bool Committer::may_seal() const {
@@ -188,8 +189,10 @@ RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) con
     }
     const bool direct = bytes >= k_direct_size_min;
     // A segment may end among them, and every entry in place is an extent of its own.
-    const std::uint64_t cost = direct ? internal + k_extent_record_size * (count + group->undescribed.size() +
-                                                                           group->unplaced_bytes / 1_MiB + 4)
+    const std::uint64_t cost = direct ? internal +
+                                            k_extent_record_size * (count + group->undescribed.size() +
+                                                                    group->unplaced_bytes / 1_MiB + 4) +
+                                            k_producer_record_size_max * group->producers.undescribed()
                                       : journaled;
     if (!selected.empty() && (bound + cost > size_max || direct_bytes >= k_direct_bytes_max)) break;
     bound += cost;
@@ -273,6 +276,11 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
     commit.add({group.id, extent});
     context_.counters.direct_bytes += extent.length;
   }
+  // Its batches are not in the journal, so it has to tell who sent them. Batches that are still gathered may
+  // be among those told of: they come in a later commit, and if that does not come, the next start drops
+  // them.
+  group.producers.describe_each(
+      [&](const KnownProducer& producer) { commit.add({group.id, ProducerRecord{producer}}); });
   context_.counters.direct_extents += placed->extents.size();
   context_.counters.direct_bytes_copied += placed->copied;
   for (std::size_t i = 0; i < count; ++i) {

@@ -90,6 +90,20 @@ struct FieldsOf {
     add(fields, record.segment);
     return fields;
   }
+  Fields operator()(const ProducerRecord& record) const {
+    const KnownProducer& state = record.state;
+    Fields fields{{"record", "producer"},
+                  {"producer", state.id},
+                  {"epoch", std::int64_t{state.epoch}},
+                  {"next_sequence", std::int64_t{state.next_sequence}}};
+    std::string batches;
+    for (const ProducerBatch& batch : state.known()) {
+      batches += fmt::format("{}{}-{}@{}", batches.empty() ? "" : " ", batch.first_sequence,
+                             batch.last_sequence, batch.base_offset.value());
+    }
+    fields.emplace_back("batches", batches);
+    return fields;
+  }
   Fields operator()(const GroupStateRecord& record) const {
     Fields fields{{"record", "group_state"}};
     add_vote(fields, record.term, record.voted_for);

@@ -21,6 +21,7 @@
 #include "engine/base/ids.h"
 #include "engine/log/journal_format.h"
 #include "engine/log/positions.h"
+#include "engine/log/producers.h"
 #include "engine/log/segment.h"
 #include "engine/log/shard_log.h"
 #include "engine/reactor/mutex.h"
@@ -82,6 +83,8 @@ struct Group {
   Index place_next{1};
   LogEnd durable;
   LogEnd end;
+
+  ProducerTable producers;  // of everything up to `end`
 
   std::vector<SegmentRef> segments;  // ascending; the last one may be open
   RecycledDeque<GatheredEntry> gathered;

@@ -28,6 +28,8 @@ void GroupKeeper::adopt(const RecoveredGroup& recovered) {
     last.allocated = last.end;
     last.writable = recovered.segment.open;
   }
+  group->producers = recovered.producers;
+  context_.producers += group->producers.size();
   context_.groups.emplace(recovered.id, std::move(group));
 }
 
@@ -107,6 +109,7 @@ Task<Result<void>> GroupKeeper::remove_tended(GroupRef group) {
   group->unplaced_bytes = 0;
   context_.unplaced_memory -= std::exchange(group->unplaced_memory, 0);
   context_.space.wake_all();
+  context_.producers -= group->producers.size();
   context_.groups.erase(id);
   co_return co_await remove_files(id);
 }
@@ -174,6 +177,7 @@ std::vector<SegmentRef> GroupKeeper::cut_off(Group& group, const CutRecord& cut)
   group.recovered = std::min(group.recovered, cut.end);
   group.place_next = next(last);
   group.undescribed.clear();
+  group.producers.cut(cut.end.next_offset);
   const auto after = std::upper_bound(group.segments.begin(), group.segments.end(), cut.segment.segment,
                                       [](Index i, const SegmentRef& s) { return i < s->first_index(); });
   std::vector<SegmentRef> gone(after, group.segments.end());

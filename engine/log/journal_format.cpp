@@ -12,8 +12,10 @@ constexpr std::uint64_t k_commit_magic = magic_of("MRCOMMIT");
 constexpr std::uint32_t k_vote_size = 8;
 constexpr std::uint32_t k_extent_size = 72;
 constexpr std::uint32_t k_cut_size = 40;
-constexpr std::uint32_t k_group_state_size = 80;  // without the two byte strings
+constexpr std::uint32_t k_group_state_size = 80;  // without the configuration
 constexpr std::uint32_t k_checkpoint_end_size = 24;
+constexpr std::uint32_t k_producer_size = 16;  // without its batches
+constexpr std::uint32_t k_producer_batch_size = 16;
 
 template <class... Cases>
 struct Overloaded : Cases... {
@@ -39,6 +41,9 @@ std::uint32_t body_size(const JournalRecordBody& body) {
           [](const GroupStateRecord&) { return k_group_state_size; },
           [](const CheckpointEndRecord&) { return k_checkpoint_end_size; },
           [](const GroupRemovedRecord&) { return 0U; },
+          [](const ProducerRecord& record) {
+            return k_producer_size + k_producer_batch_size * record.state.count;
+          },
       },
       body);
 }
@@ -52,6 +57,7 @@ JournalRecordType type_of(const JournalRecordBody& body) {
                         [](const GroupStateRecord&) { return JournalRecordType::group_state; },
                         [](const CheckpointEndRecord&) { return JournalRecordType::checkpoint_end; },
                         [](const GroupRemovedRecord&) { return JournalRecordType::group_removed; },
+                        [](const ProducerRecord&) { return JournalRecordType::producer; },
                     },
                     body);
 }
@@ -102,7 +108,7 @@ void put(FieldWriter& to, const GroupStateRecord& record) {
   to.put<std::uint32_t>(0);
   put_end(to, record.end);
   to.put<std::uint32_t>(0);  // no configuration: a single node has none
-  to.put<std::uint32_t>(0);  // no producer state
+  to.put<std::uint32_t>(0);
 }
 
 void put(FieldWriter& to, const CheckpointEndRecord& record) {
@@ -116,6 +122,19 @@ void put(FieldWriter& to, const EntryRecord& record) {
   to.put_bytes(record.entry);
 }
 void put(FieldWriter&, const GroupRemovedRecord&) {}
+
+void put(FieldWriter& to, const ProducerRecord& record) {
+  const KnownProducer& state = record.state;
+  to.put<std::int64_t>(state.id);
+  to.put<std::int16_t>(state.epoch);
+  to.put<std::uint16_t>(state.count);
+  to.put<std::int32_t>(state.next_sequence);
+  for (const ProducerBatch& batch : state.known()) {
+    to.put<std::int32_t>(batch.first_sequence);
+    to.put<std::int32_t>(batch.last_sequence);
+    to.put<std::int64_t>(batch.base_offset.value());
+  }
+}
 
 VoteRecord get_vote(FieldReader& from) {
   VoteRecord record;
@@ -156,9 +175,8 @@ GroupStateRecord get_group_state(FieldReader& from) {
   (void)from.get<std::uint32_t>();
   record.end = get_end(from);
   const auto configuration = from.get<std::uint32_t>();
-  const auto producers = from.get<std::uint32_t>();
+  (void)from.get<std::uint32_t>();
   (void)from.get_bytes(configuration);
-  (void)from.get_bytes(producers);
   return record;
 }
 
@@ -169,6 +187,33 @@ CheckpointEndRecord get_checkpoint_end(FieldReader& from) {
   record.group_count = from.get<std::uint32_t>();
   record.clean = from.get<std::uint32_t>() == 1;
   return record;
+}
+
+// More batches than there can be are left unread: their bytes are then too many.
+ProducerRecord get_producer(FieldReader& from) {
+  ProducerRecord record;
+  KnownProducer& state = record.state;
+  state.id = from.get<std::int64_t>();
+  state.epoch = from.get<std::int16_t>();
+  const auto count = from.get<std::uint16_t>();
+  state.next_sequence = from.get<std::int32_t>();
+  while (state.count < count && state.count < state.batches.size()) {
+    ProducerBatch& batch = state.batches[state.count++];
+    batch.first_sequence = from.get<std::int32_t>();
+    batch.last_sequence = from.get<std::int32_t>();
+    batch.base_offset = Offset{from.get<std::int64_t>()};
+  }
+  return record;
+}
+
+bool is_possible(const KnownProducer& state) {
+  if (state.id < 0 || state.epoch < 0 || state.next_sequence < 0) return false;
+  Offset before{-1};
+  for (const ProducerBatch& batch : state.known()) {
+    if (batch.first_sequence < 0 || batch.last_sequence < 0 || batch.base_offset <= before) return false;
+    before = batch.base_offset;
+  }
+  return true;
 }
 
 // A closed segment may end with an entry in the middle of a block: the rest of the block was cut.
@@ -190,6 +235,8 @@ const char* complaint(const JournalRecordBody& body) {
     if (state->start.index == Index{0}) return "a log start of 0";
   } else if (const auto* cut = std::get_if<CutRecord>(&body)) {
     if (!could_end(cut->segment)) return "a segment end off its entries";
+  } else if (const auto* producer = std::get_if<ProducerRecord>(&body)) {
+    if (!is_possible(producer->state)) return "an impossible producer";
   }
   return nullptr;
 }
@@ -310,6 +357,9 @@ Result<JournalRecord> JournalRecordReader::next() {
       break;
     case JournalRecordType::group_removed:
       record.body = GroupRemovedRecord{};
+      break;
+    case JournalRecordType::producer:
+      record.body = get_producer(from);
       break;
     default:
       return fail(ErrorCode::corruption, "a journal record of unknown type {}", type);

@@ -30,12 +30,16 @@
 #include "engine/base/ids.h"
 #include "engine/base/limits.h"
 #include "engine/log/positions.h"
+#include "engine/log/producers.h"
 
 namespace millrace {
 
 inline constexpr std::uint32_t k_commit_header_size = 80;
 inline constexpr std::uint32_t k_journal_record_header_size = 16;
 inline constexpr std::uint32_t k_journal_version = 1;
+// What a producer record takes at most, header included.
+inline constexpr std::uint32_t k_producer_record_size_max =
+    k_journal_record_header_size + 16 + 16 * k_producer_batches_kept;
 
 struct CommitHeader {
   std::uint64_t start_id = 0;
@@ -64,6 +68,7 @@ enum class JournalRecordType : std::uint16_t {
   group_state = 5,     // everything a restart needs of a group whose older records may be gone
   checkpoint_end = 6,  // all groups' states have been written since `first`; group is 0
   group_removed = 7,   // the group is deleted; older records of it mean nothing
+  producer = 8,  // what is known of a producer's last batches; those that the log does not hold do not count
 };
 
 struct VoteRecord {  // body: i32 term, u32 voted_for + 1 (0: nobody)
@@ -91,8 +96,8 @@ struct CutRecord {     // body: u64 last_index, i64 next_offset, u64 chain, u64 
 struct GroupStateRecord {
   // body: i32 term, u32 voted_for + 1, u64 start index, i64 start offset, u64 segment, u64 position, u32 open
   // (0, 1),
-  //       u32 zero, u64 last_index, i64 next_offset, u64 chain, u32 configuration length, u32 producer state
-  //       length, then those two byte strings
+  //       u32 zero, u64 last_index, i64 next_offset, u64 chain, u32 configuration length, u32 zero, then the
+  //       configuration. Its producers follow in records of their own
   Term term{0};
   std::optional<NodeId> voted_for;
   LogStart start;
@@ -110,11 +115,17 @@ struct CheckpointEndRecord {  // body: u64 replay_from, u64 first, u32 group_cou
 struct GroupRemovedRecord {
   friend bool operator==(const GroupRemovedRecord&, const GroupRemovedRecord&) = default;
 };
+struct ProducerRecord {
+  // body: i64 id, i16 epoch, u16 number of batches, i32 next sequence, then of each batch, the oldest first:
+  //       i32 first sequence, i32 last sequence, i64 base offset
+  KnownProducer state;
+  friend bool operator==(const ProducerRecord&, const ProducerRecord&) = default;
+};
 struct EntryRecord {
   std::span<const std::byte> entry;  // into the commit's bytes
 };
 using JournalRecordBody = std::variant<EntryRecord, VoteRecord, ExtentRecord, CutRecord, GroupStateRecord,
-                                       CheckpointEndRecord, GroupRemovedRecord>;
+                                       CheckpointEndRecord, GroupRemovedRecord, ProducerRecord>;
 struct JournalRecord {
   GroupId group{0};
   JournalRecordBody body;

@@ -16,13 +16,21 @@
 namespace millrace {
 
 struct LogContext {
-  LogContext(Reactor& r, DataFolder f, ClusterId c, NodeId n, ShardLogOptions o)
-      : reactor(r), folder(std::move(f)), cluster(c), node(n), options(o), failed(r), space(r) {}
+  LogContext(Reactor& r, DataFolder f, const Identity& identity, ShardLogOptions o)
+      : reactor(r),
+        folder(std::move(f)),
+        cluster(identity.cluster),
+        node(identity.node),
+        journal_file_size(identity.journal_file_size),
+        options(o),
+        failed(r),
+        space(r) {}
 
   Reactor& reactor;
   DataFolder folder;
   ClusterId cluster;
   NodeId node;
+  std::uint64_t journal_file_size;
   ShardLogOptions options;
   LogCounters counters;
   LogLatencies latencies;
@@ -34,6 +42,7 @@ struct LogContext {
   WaitQueue failed;
   std::uint64_t unplaced_memory = 0;        // that entries of all groups hold until they have a place
   WaitQueue space;                          // unplaced_memory has fallen
+  std::uint64_t producers = 0;              // that all groups remember: what a checkpoint has to hold
   std::vector<WaitQueue*> wake_on_failure;  // of parts that wait for something a failed log never does
 
   // After this no append, trim or checkpoint succeeds; everybody who waits is woken to see it, and hears
@@ -48,6 +57,10 @@ struct LogContext {
   }
   // Why nothing more comes to the group's log: it has failed, stops, or was deleted.
   [[nodiscard]] Result<void> refusal(const Group& group) const;
+  // Producers that each group may remember now.
+  [[nodiscard]] std::size_t producers_per_group() const {
+    return producers_max(journal_file_size, groups.size());
+  }
   // The group, or not_found.
   [[nodiscard]] Result<GroupRef> find(GroupId id) const;
 };

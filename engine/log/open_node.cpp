@@ -189,6 +189,11 @@ Task<Result<OpenedNode>> open_node(Reactor& reactor, NodeOptions options) {
     CO_TRY(context.identity, co_await read_identity(context));
     CO_TRY_VOID(co_await recover(context, node));
   }
+  for (auto& groups : node.groups) {
+    // Their journal may be smaller than the one that they were read from.
+    for (RecoveredGroup& group : groups)
+      group.producers.shrink(producers_max(options.journal_file_size, groups.size()));
+  }
   CO_TRY_VOID(co_await make_ballast(context));
   CO_TRY(StartedJournals started, co_await start_journals(context, node.groups));
   CO_TRY_VOID(co_await (node.created ? create_identity(context, started.identity)

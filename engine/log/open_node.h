@@ -18,6 +18,7 @@
 #include "engine/base/limits.h"
 #include "engine/log/identity.h"
 #include "engine/log/positions.h"
+#include "engine/log/producers.h"
 #include "engine/reactor/reactor.h"
 
 namespace millrace {
@@ -40,6 +41,7 @@ struct RecoveredGroup {
   LogEnd end;
   SegmentEnd segment;
   std::vector<Index> segments;  // first indexes of its segment files, ascending
+  ProducerTable producers;      // of the batches up to `end`
 };
 
 // Where a shard's journal of this start goes on.

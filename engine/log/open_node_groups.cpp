@@ -174,7 +174,7 @@ Task<Result<RecoveredGroup>> settle_group(OpenContext& context, const FoldedGrou
   Reactor& reactor = context.reactor;
   const std::string folder = context.folder.group_folder(group.id);
   RecoveredGroup recovered{group.id,  group.term,    group.voted_for, group.start,
-                           group.end, group.segment, files.segments};
+                           group.end, group.segment, files.segments,  group.producers};
   for (const Index first : group.extended) {
     CO_TRY(File file, co_await reactor.open(context.folder.segment(group.id, first),
                                             {.mode = OpenMode::read_write, .direct = true}));

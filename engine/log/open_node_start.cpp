@@ -175,7 +175,11 @@ Task<Result<void>> write_checkpoint(OpenContext& context, const Identity& identi
                                           {.mode = OpenMode::read_write, .direct = true}));
   CO_TRY(Buffer buffer, reactor.buffers().acquire(k_commit_size_max, PoolPart::reserve));
   CheckpointWriter writer(context, identity, number, std::move(file), std::move(buffer));
-  for (const RecoveredGroup& group : groups) CO_TRY_VOID(co_await writer.add({group.id, state_of(group)}));
+  for (const RecoveredGroup& group : groups) {
+    CO_TRY_VOID(co_await writer.add({group.id, state_of(group)}));
+    for (const KnownProducer& producer : group.producers.states())
+      CO_TRY_VOID(co_await writer.add({group.id, ProducerRecord{producer}}));
+  }
   const CheckpointEndRecord end{Sequence{1}, Sequence{1}, static_cast<std::uint32_t>(groups.size()), false};
   CO_TRY_VOID(co_await writer.add({k_metadata_group, end}));
   CO_TRY_VOID(co_await writer.commit());

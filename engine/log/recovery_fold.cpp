@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/entry_header.h"
+#include "engine/base/record_batch.h"
 #include "engine/base/trim_payload.h"
 
 namespace millrace {
@@ -56,6 +57,14 @@ Result<EntryHeader> check_entry(GroupId group, std::span<const std::byte> bytes)
   return header;
 }
 
+void note_producer(ProducerTable& producers, const EntryHeader& header, std::span<const std::byte> entry) {
+  const auto batch = entry.subspan(k_batch_offset_in_entry);
+  if (header.type != EntryType::batch || batch.size() < k_batch_header_size) return;
+  const ProducerStamp stamp = producer_of(batch);
+  if (!stamp.is_idempotent()) return;
+  producers.note(stamp, header.offset_count, header.base_offset, k_producers_max);
+}
+
 }  // namespace
 
 JournalFold::Group& JournalFold::group(GroupId id) {
@@ -72,6 +81,7 @@ Result<void> JournalFold::add(GroupId id, const EntryRecord& record, const Scann
         decode_trim_payload(record.entry.subspan(k_entry_header_size, header.payload_size())));
     group.trims.push_back({header.index, {trim.start_index, trim.start_offset}});
   }
+  note_producer(group.folded.producers, header, record.entry);
   if (group.has_placed && header.index <= group.folded.placed.last_index) return {};
   auto& entries = group.folded.entries;
   if (!entries.empty() && header.index <= entries.back().index) {
@@ -108,6 +118,7 @@ void JournalFold::add(Group& group, const CutRecord& record) {
   FoldedGroup& folded = group.folded;
   // Everything was placed before the cut was made, so nothing of what the journal holds remains.
   folded.entries.clear();
+  folded.producers.cut(record.end.next_offset);
   group.early.clear();
   std::erase_if(group.trims, [&](const auto& trim) { return trim.first > record.end.last_index; });
   folded.placed = record.end;
@@ -133,6 +144,8 @@ Result<void> JournalFold::add(const ScannedCommit& commit) {
       TRY_VOID(add(group(id), *state));
     } else if (const auto* cut = std::get_if<CutRecord>(&record.body)) {
       add(group(id), *cut);
+    } else if (const auto* producer = std::get_if<ProducerRecord>(&record.body)) {
+      group(id).folded.producers.restore(producer->state, k_producers_max);
     } else if (const auto* vote = std::get_if<VoteRecord>(&record.body)) {
       group(id).folded.term = vote->term;
       group(id).folded.voted_for = vote->voted_for;
@@ -171,6 +184,7 @@ Result<void> JournalFold::finish(Group& group, const JournalScan& scan) const {
     }
     folded.end = {header.index, header.next_offset(), header.header_checksum};
   }
+  folded.producers.cut(folded.end.next_offset);
   return {};
 }
 

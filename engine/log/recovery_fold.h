@@ -9,6 +9,9 @@
 // before is old news.
 // - entry: kept until it is placed; a trim entry also moves the log start on.
 // - vote: term and vote. group removed: forget the group.
+// - producers: of batches in entries, and of producer records, which tell of batches that the journal does
+// not hold.
+//   Both only add; what they say of batches behind the log's end is dropped when that is known.
 #pragma once
 
 #include <cstdint>
@@ -45,6 +48,7 @@ struct FoldedGroup {
   LogEnd end;                       // after `entries`
   std::deque<FoldedEntry> entries;  // beyond `placed`, without a hole, chained
   std::set<Index> extended;         // segments that extents were added to since the last state
+  ProducerTable producers;          // as of `end`
 };
 
 struct FoldedJournal {

@@ -15,7 +15,7 @@ namespace millrace {
 struct ShardLog::State {
   State(Reactor& reactor, DataFolder folder, const Identity& identity, const JournalStart& start,
         ShardLogOptions options)
-      : context(reactor, std::move(folder), identity.cluster, identity.node, options),
+      : context(reactor, std::move(folder), identity, options),
         journal(context, start, identity.journal_file_size),
         cache(context),
         mover(context, cache),

@@ -58,6 +58,8 @@ struct Appended {
   Offset base_offset{0};
   Term term{0};
   AckLevel level = AckLevel::leader;  // reached when the call returned
+  // The batch stood in the log already, at this offset: nothing was appended, and there is no index.
+  bool duplicate = false;
 };
 
 // The state of a group's log, all at one moment.
@@ -88,6 +90,8 @@ struct ReadResult {
 // For status and the benchmarks; plain counters since the start.
 struct LogCounters {
   std::uint64_t appends = 0, append_bytes = 0;
+  std::uint64_t duplicates = 0;                 // batches that the log held already
+  std::uint64_t refused_sequences = 0;          // of producers: out of order, fenced, unknown
   std::uint64_t commits = 0, commit_bytes = 0;  // journal writes
   std::uint64_t direct_extents = 0, direct_bytes = 0;
   std::uint64_t direct_bytes_copied =
@@ -141,6 +145,9 @@ class ShardLog {
   // alone. Order: calls for one group take effect in the order they were made. With `leader`, and with
   // `none`, returns when index and offset are assigned; with `durable`, when the entry is durable. not_found,
   // disk_full, overloaded (the deadline passed while memory was full), shutting_down, sync_failed.
+  // A batch of an idempotent producer is checked first (producers.h): one that was appended before is not
+  // appended again, but answered as then, when its own level is reached. out_of_order_sequence,
+  // producer_fenced, unknown_producer.
   Task<Result<Appended>> append(GroupId group, Slice batch, std::uint32_t offset_count, AckLevel level,
                                 MonotonicTime deadline = k_never);
 

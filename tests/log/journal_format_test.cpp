@@ -43,6 +43,14 @@ std::vector<Golden> golden_records() {
        "1800000006000000000000000000000007000000000000000900000000000000"
        "0100000001"},
       {"group removed", {GroupId{3}, GroupRemovedRecord{}}, "000000000700000003"},
+      {"producer",
+       {GroupId{3}, ProducerRecord{{.id = 0x1234,
+                                    .epoch = 2,
+                                    .count = 2,
+                                    .next_sequence = 15,
+                                    .batches = {{{0x7ffffffe, 4, Offset{10}}, {5, 14, Offset{17}}}}}}},
+       "300000000800000003000000000000003412000000000000020002000f000000"
+       "feffff7f040000000a00000000000000050000000e00000011"},
   };
 }
 
@@ -111,6 +119,29 @@ TEST(JournalFormat, AnUnknownTypeIsCorruption) {
   bytes[4] = std::byte{99};
   JournalRecordReader reader(bytes);
   EXPECT_EQ(reader.next().error().code, ErrorCode::corruption);
+}
+
+TEST(JournalFormat, AnImpossibleProducerIsCorruption) {
+  const KnownProducer whole{.id = 7, .count = 2, .batches = {{{0, 4, Offset{10}}, {5, 14, Offset{15}}}}};
+  const auto accepts = [](const KnownProducer& state) {
+    const Bytes bytes = encoded({GroupId{3}, ProducerRecord{state}});
+    return JournalRecordReader(bytes).next().has_value();
+  };
+  EXPECT_TRUE(accepts(whole));
+  const auto with = [&](auto change) {
+    KnownProducer state = whole;
+    change(state);
+    return state;
+  };
+  EXPECT_FALSE(accepts(with([](KnownProducer& state) { state.id = -1; })));
+  EXPECT_FALSE(accepts(with([](KnownProducer& state) { state.epoch = -1; })));
+  EXPECT_FALSE(accepts(with([](KnownProducer& state) { state.next_sequence = -1; })));
+  EXPECT_FALSE(accepts(with([](KnownProducer& state) { state.batches[0].first_sequence = -1; })));
+  EXPECT_FALSE(accepts(with([](KnownProducer& state) { state.batches[1].last_sequence = -2; })));
+  EXPECT_FALSE(accepts(with([](KnownProducer& state) { state.batches[1].base_offset = Offset{10}; })));
+  Bytes many = encoded({GroupId{3}, ProducerRecord{whole}});
+  many[k_journal_record_header_size + 10] = std::byte{6};
+  EXPECT_FALSE(JournalRecordReader(many).next());
 }
 
 TEST(JournalFormat, AnImpossibleExtentIsCorruption) {

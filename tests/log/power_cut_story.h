@@ -12,6 +12,8 @@ struct PowerCutOptions {
   SimMatch ignore_syncs;  // syncs that lie, to prove that the story finds them
   SimCut cut = SimCut::by_seed;
   std::uint32_t cuts = 3;
+  bool anonymous_senders =
+      false;  // do not say who they are, to prove that the story finds what is stored twice
 };
 
 // Lives through the cuts and compares everything after each of them. Failures are those of GoogleTest.

@@ -90,6 +90,14 @@ TEST_P(SyncLeftOut, IsFound) {
   RecordProperty("seed", static_cast<int>(seed));
 }
 
+TEST(SendersThatDoNotSayWhoTheyAre, AreFoundToBeStoredTwice) {
+  PowerCutOptions options;
+  options.anonymous_senders = true;
+  std::uint64_t seed = 1;
+  while (seed <= k_seeds_to_find && !finds_a_failure(seed, options)) ++seed;
+  EXPECT_LE(seed, k_seeds_to_find) << "nothing notices";
+}
+
 SimMatch writes_to(std::string part) {
   return on(Verb::write, std::move(part));
 }
