@@ -97,13 +97,14 @@ int main(int argc, char** argv) {
                "batched_throughput"};
   app.add_option("--batch-bytes", producer.batch_bytes, "Size of a full batch")->capture_default_str();
   app.add_option("--batches-in-flight", producer.batches_in_flight_max,
-                 "Batches that wait for their answer at most")
+                 "Batches that wait for their answer at most; with more than 5, they are not idempotent")
       ->capture_default_str();
   app.add_option("--buffered-bytes", producer.buffered_bytes_max, "Batches gathered or under way, at most")
       ->capture_default_str();
   app.footer("Example:\n  batched_throughput --folder /var/tmp --rounds 5 --json throughput.json");
   return millrace::bench::run_program(
       app, argc, argv, [&](const millrace::bench::Settings& settings, millrace::bench::Report& report) {
+        producer.idempotent = producer.batches_in_flight_max <= millrace::k_producer_batches_kept;
         return millrace::bench::measure(settings, producer, report);
       });
 }

@@ -101,6 +101,9 @@ Task<void> ServerConnection::run(Self self, InboundRequest request) {
     case FrameType::status:
       co_await handle_status(reply, request);
       break;
+    case FrameType::init_producer:
+      co_await handle_init_producer(reply, request);
+      break;
     case FrameType::hello:
     case FrameType::error:
       CHECK(false, "type {} is no request", number(request.type));

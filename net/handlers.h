@@ -19,6 +19,7 @@ Task<void> handle_delete_topic(Reply reply, InboundRequest& request);
 Task<void> handle_alter_topic(Reply reply, InboundRequest& request);
 // produce.cpp
 Task<void> handle_produce(Reply reply, InboundRequest& request);
+Task<void> handle_init_producer(Reply reply, InboundRequest& request);
 // fetch.cpp
 Task<void> handle_fetch(Reply reply, InboundRequest& request);
 // offsets.cpp

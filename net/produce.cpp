@@ -1,4 +1,6 @@
-// Produce: one batch into one partition.
+// Produce: one batch into one partition; and ids for those who send several.
+#include <limits>
+
 #include "engine/base/record_batch.h"
 #include "net/handlers.h"
 
@@ -73,6 +75,17 @@ Task<void> handle_produce(Reply reply, InboundRequest& request) {
   reply.send(wire::CreateProduceAnswer(
       reply.builder(), produced->appended.base_offset.value(), produced->appended.term.value(),
       static_cast<wire::Ack>(produced->appended.level), produced->log_start.value()));
+}
+
+// 63 random bits: among a billion producers, two have the same with a probability of 5 %, and it would matter
+// only if both wrote into one partition within the time in which it remembers a producer. Nothing has to be
+// kept for it.
+Task<void> handle_init_producer(Reply reply, InboundRequest& request) {
+  if (const auto table = verified<wire::InitProducer>(request.table.bytes()); !table)
+    co_return reply.fail(table.error());
+  constexpr std::uint64_t k_id_bits = std::numeric_limits<std::int64_t>::max();
+  const auto id = static_cast<std::int64_t>(reply.context().reactor.random() & k_id_bits);
+  reply.send(wire::CreateInitProducerAnswer(reply.builder(), id));
 }
 
 }  // namespace millrace

@@ -52,6 +52,8 @@ constexpr auto k_counters = std::to_array<CounterRow>({
     {"closed_no_memory", FIGURE(server.closed_no_memory)},
     {"log_appends", FIGURE(log.appends)},
     {"log_append_bytes", FIGURE(log.append_bytes)},
+    {"log_duplicates", FIGURE(log.duplicates)},
+    {"log_refused_sequences", FIGURE(log.refused_sequences)},
     {"log_commits", FIGURE(log.commits)},
     {"log_commit_bytes", FIGURE(log.commit_bytes)},
     {"log_direct_extents", FIGURE(log.direct_extents)},

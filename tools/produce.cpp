@@ -62,6 +62,7 @@ class Production {
             .batch_bytes =
                 static_cast<std::uint32_t>(std::min<std::uint64_t>(flags_.batch_bytes, k_batch_size_max)),
             .batches_in_flight_max = flags_.batches_in_flight,
+            .idempotent = !flags_.no_idempotence,
             .linger = flags_.linger,
             .after_failure = AfterFailure::stop};
   }
@@ -200,6 +201,8 @@ void add_delivery_flags(CLI::App& command, const std::shared_ptr<ProduceFlags>& 
            k_batch_size_max);
   add_duration(command, "--linger", flags->linger, "Wait so long for more records when a batch could leave")
       ->default_str("0s");
+  command.add_flag("--no-idempotence", flags->no_idempotence,
+                   "Send nothing twice, also when the connection breaks; allows more than 5 --in-flight");
   add_number(command, "--in-flight", flags->batches_in_flight, "Batches on their way at a time, a partition",
              {.least = 1, .most = k_requests_in_flight_max});
 }

@@ -26,7 +26,8 @@ struct ProduceFlags {
   bool no_create = false;
   std::uint32_t partitions = 1;
   std::uint64_t batch_bytes = k_batch_size_target;
-  std::uint32_t batches_in_flight = 5;
+  std::uint32_t batches_in_flight = k_producer_batches_kept;
+  bool no_idempotence = false;
   Duration linger{0};
 };
 

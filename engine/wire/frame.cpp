@@ -59,7 +59,7 @@ bool looks_like_kafka(std::span<const std::byte> bytes) {
 }  // namespace
 
 std::optional<FrameType> request_type(std::uint8_t number) {
-  if (number < millrace::number(FrameType::hello) || number > millrace::number(FrameType::alter_topic))
+  if (number < millrace::number(FrameType::hello) || number > millrace::number(FrameType::init_producer))
     return {};
   return static_cast<FrameType>(number);
 }

@@ -44,6 +44,7 @@ enum class FrameType : std::uint8_t {
   trim = 9,
   status = 10,
   alter_topic = 11,
+  init_producer = 12,
   error = 255,
 };
 inline constexpr std::uint8_t k_answer_bit = 128;

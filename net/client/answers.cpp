@@ -133,6 +133,12 @@ Result<Produced> produced(const CallAnswer& answer) {
                   .log_start = Offset{table->log_start()}};
 }
 
+Result<std::int64_t> producer_id(const CallAnswer& answer) {
+  TRY(const auto table, table_of<wire::InitProducerAnswer>(answer));
+  if (table->producer_id() < 0) return lacks("a possible producer id");
+  return table->producer_id();
+}
+
 Result<Fetched> fetched(const CallAnswer& answer) {
   TRY(const auto table, table_of<wire::FetchAnswer>(answer));
   return Fetched{.entries = answer.payload,

@@ -23,6 +23,7 @@ namespace millrace {
 [[nodiscard]] Result<TopicDescription> described_topic(const CallAnswer& answer);
 [[nodiscard]] Result<TopicSpec> altered_topic(const CallAnswer& answer);
 [[nodiscard]] Result<Produced> produced(const CallAnswer& answer);
+[[nodiscard]] Result<std::int64_t> producer_id(const CallAnswer& answer);
 [[nodiscard]] Result<Fetched> fetched(const CallAnswer& answer);
 [[nodiscard]] Result<ListedOffset> listed_offset(const CallAnswer& answer);
 [[nodiscard]] Result<Offset> trimmed(const CallAnswer& answer);

@@ -155,6 +155,14 @@ Task<Result<Produced>> Client::produce_batch(PartitionName to, Slice batch, Prod
   co_return produced(answer);
 }
 
+Task<Result<std::int64_t>> Client::init_producer() {
+  const Self self = connection_;
+  Fields& fields = self->builder();
+  fields.Finish(wire::CreateInitProducer(fields));
+  CO_TRY(const CallAnswer answer, co_await ask(*self, FrameType::init_producer));
+  co_return producer_id(answer);
+}
+
 Task<Result<Fetched>> Client::fetch(PartitionName from, Offset offset, FetchOptions options) {
   const Self self = connection_;
   Fields& fields = self->builder();

@@ -107,9 +107,12 @@ class Client {
   // ---- records
   // Appends one record batch (record_batch.h, base offset 0); Producer builds them. The bytes must not change
   // until the result is there; the slice keeps them. unknown_topic, corrupt_batch, invalid_batch,
-  // record_too_large, unsupported_compression, and the retryable overloaded, disk_full, not_leader,
-  // shutting_down.
+  // record_too_large, unsupported_compression, out_of_order_sequence, producer_fenced, unknown_producer (all
+  // three for stamped batches only), and the retryable overloaded, disk_full, not_leader, shutting_down.
   Task<Result<Produced>> produce_batch(PartitionName to, Slice batch, ProduceOptions options = {});
+  // An id for the stamps of an idempotent producer's batches (record_batch.h), which no other has or will
+  // get; Producer asks for its own.
+  Task<Result<std::int64_t>> init_producer();
   // Entries from `offset` on, as stored; Consumer decodes them. unknown_topic, offset_out_of_range (the
   // message names what there is).
   Task<Result<Fetched>> fetch(PartitionName from, Offset offset, FetchOptions options = {});

@@ -32,6 +32,8 @@ std::string_view name(FrameType type) {
       return "trim";
     case FrameType::status:
       return "status";
+    case FrameType::init_producer:
+      return "init producer";
     case FrameType::error:
       break;
   }

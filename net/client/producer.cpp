@@ -15,6 +15,7 @@ Producer::~Producer() {
 Task<Result<ProducerTopic>> Producer::open(std::string topic) {
   const std::shared_ptr<ProducerState> state = state_;
   if (const auto known = state->find_topic(topic)) co_return *known;
+  CO_TRY_VOID(co_await state->take_id());
   CO_TRY(TopicDescription description, co_await state->client().describe_topic(std::move(topic)));
   co_return state->add_topic(std::move(description.topic.name), description.topic.partitions);
 }

@@ -7,11 +7,21 @@
 // nothing on the way, so that records appended while a batch is on the way gather and leave together (group
 // commit, without a timer). `linger` makes an idle partition wait that long for more.
 //
-// What is promised of a batch: it is sent at most once, and the callback hears its fate exactly once. A batch
-// whose answer did not come is reported with connection_lost or timed_out, which means *unknown*: it may or
-// may not be in the log. It is never sent again by itself, because the server could not tell a repetition
-// from a new batch (there is no idempotent producer yet); the application decides. Batches of a partition
-// that are delivered stand in the log in the order of append().
+// What is promised of a batch: it stands in the log at most once, and the callback hears its fate exactly
+// once. Batches of a partition that are delivered stand in the log in the order of append().
+//
+// A batch whose connection broke, or whose server stopped, is sent again until its timeout: the server knows
+// it by the producer's id, epoch and sequence number in it, and does not store it twice (idempotent
+// producer). Only when the timeout has passed, or no connection could be made with all of the client's
+// patience, is it reported with connection_lost or timed_out, which means *unknown*: it may or may not be in
+// the log. The same where idempotence is off: then nothing is ever sent twice. What the server refuses is
+// reported at once; the batches behind it follow, under the next epoch.
+//
+//             +------------ again, in order, when all of the partition's have been answered --------+
+//             v                                                                                     |
+//   sealed -> on the way -> answered -> delivered, or failed (and the next epoch begins)            |
+//             |                                                                                     |
+//             +-> no answer, or refused for a batch before it -------------------------------------+
 //
 //   Producer producer(client, {}, [](const Delivery& delivery) { if (!delivery.result) ... });
 //   auto topic = co_await producer.open("events");
@@ -59,7 +69,11 @@ struct ProducerOptions {
   // A batch is full at this size (before compression); a larger record gets a batch of its own, up to
   // k_batch_size_max.
   std::uint32_t batch_bytes = k_batch_size_target;
-  std::uint32_t batches_in_flight_max = 5;  // a partition
+  // A partition; an idempotent producer takes k_producer_batches_kept at most.
+  std::uint32_t batches_in_flight_max = k_producer_batches_kept;
+  // Send again what may have been lost, without storing it twice. Not with Acks::none, where nobody hears
+  // what was lost.
+  bool idempotent = true;
   Duration linger{0};
   // Bytes of batches gathered or on their way, over all partitions; append() refuses beyond.
   std::uint64_t buffered_bytes_max = 32u << 20;
@@ -84,8 +98,9 @@ struct ProducerStatistics {
   std::uint64_t record_bytes = 0;  // of their keys and values
   std::uint64_t records_delivered = 0;
   std::uint64_t records_failed = 0;   // refused by the server, or never sent
-  std::uint64_t records_unknown = 0;  // sent without an answer
+  std::uint64_t records_unknown = 0;  // sent, and never answered
   std::uint64_t batches = 0;          // sealed
+  std::uint64_t batches_again = 0;    // sent once more
   std::uint64_t batch_bytes = 0;      // as sent
   Histogram latency;                  // nanoseconds from sealed to delivered, one value a batch
 };
@@ -106,7 +121,8 @@ class Producer {
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
 
-  // Looks up how many partitions the topic has. unknown_topic, and what Client's verbs give.
+  // Looks up how many partitions the topic has; the first one asks for the producer's id, too. unknown_topic,
+  // and what Client's verbs give.
   Task<Result<ProducerTopic>> open(std::string topic);
 
   // Takes a copy of the record and returns its number among those that this producer appended to the

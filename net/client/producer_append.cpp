@@ -27,6 +27,17 @@ ProducerState::ProducerState(Client& client, ProducerOptions options, Producer::
       changed_(client.reactor()) {
   options_.batch_bytes = std::clamp(options_.batch_bytes, k_size_expected_min, k_batch_size_max);
   options_.batches_in_flight_max = std::max(options_.batches_in_flight_max, 1u);
+  if (options_.acks == Acks::none) options_.idempotent = false;
+  if (options_.idempotent)
+    options_.batches_in_flight_max = std::min(options_.batches_in_flight_max, k_producer_batches_kept);
+}
+
+Task<Result<void>> ProducerState::take_id() {
+  const Self self = shared_from_this();
+  if (options_.idempotent && id_ < 0) {
+    CO_TRY(id_, co_await client_.init_producer());
+  }
+  co_return Result<void>();
 }
 
 ProducerTopic ProducerState::add_topic(std::string name, std::uint32_t partitions) {
@@ -38,7 +49,9 @@ ProducerTopic ProducerState::add_topic(std::string name, std::uint32_t partition
                                 .open = {},
                                 .size_expected = k_size_expected_min,
                                 .ready = {},
+                                .on_the_way = {},
                                 .waits = {}});
+    if (id_ >= 0) topic.partitions.back().stamp = {.id = id_, .epoch = 0, .sequence = 0};
   }
   return {static_cast<std::uint32_t>(topics_.size() - 1), partitions};
 }
@@ -120,7 +133,7 @@ Result<std::uint64_t> ProducerState::append(ProducerTopic topic, std::uint32_t n
   }
   ++statistics_.records;
   statistics_.record_bytes += size_of(record);
-  if (to.on_the_way == 0 && !to.departing && to.open) {
+  if (to.on_the_way.empty() && !to.departing && to.open) {
     to.departing = true;
     reactor_.spawn(depart(shared_from_this(), to));
   }
@@ -164,13 +177,17 @@ void ProducerState::seal(Partition& from) {
 void ProducerState::put_ready(Partition& from, RecordBatchBuilder& builder) {
   const std::uint64_t size = builder.size();
   const std::uint32_t count = builder.count();
-  Sealed sealed{.batch = builder.finish(options_.codec),
+  Sealed sealed{.batch = builder.finish(options_.codec, from.stamp),
                 .bytes = size,
                 .first = from.next - count,
                 .count = count,
                 .round = first_round_ + outstanding_.size() - 1,
                 .sealed_at = reactor_.now()};
   if (sealed.batch) {
+    if (from.stamp.is_idempotent()) {
+      sealed.stamp = from.stamp;
+      from.stamp.sequence = sequence_after(from.stamp.sequence, count);
+    }
     fit(*sealed.batch);
     sealed.bytes = std::max<std::uint64_t>(sealed.batch->length, sealed.batch->buffer.capacity() / 2);
     statistics_.batch_bytes += sealed.batch->length;

@@ -5,6 +5,13 @@
 #include "net/client/producer_state.h"
 
 namespace millrace {
+namespace {
+
+bool is_unknown(ErrorCode code) {
+  return code == ErrorCode::connection_lost || code == ErrorCode::timed_out || code == ErrorCode::sync_failed;
+}
+
+}  // namespace
 
 // Waits in the frame of send() for the fate of one record.
 class ProducerState::SendWait {
@@ -99,11 +106,16 @@ Task<Result<void>> ProducerState::flush() {
 }
 
 void ProducerState::launch(Partition& from) {
-  while (from.on_the_way < options_.batches_in_flight_max && !from.ready.empty()) {
-    ++from.on_the_way;
-    Sealed batch = std::move(from.ready.front());
-    from.ready.pop_front();
-    reactor_.spawn(deliver(shared_from_this(), from, std::move(batch)));
+  if (!is_smooth(from)) {
+    const bool is_idle = from.on_the_way.empty() && from.ready.empty();
+    if (from.sending != 0 || from.resuming || is_idle) return;
+    from.resuming = true;
+    reactor_.spawn(resume(shared_from_this(), from));
+    return;
+  }
+  while (from.on_the_way.size() < options_.batches_in_flight_max && !from.ready.empty()) {
+    from.on_the_way.splice(from.on_the_way.end(), from.ready, from.ready.begin());
+    send_off(from, std::prev(from.on_the_way.end()));
   }
 }
 
@@ -115,25 +127,54 @@ Task<void> ProducerState::depart(Self self, Partition& from) {
     co_await self->reactor_.yield();
   }
   from.departing = false;
-  if (self->closed_ || from.on_the_way != 0) co_return;  // the end of that batch looks again
+  if (self->closed_ || !from.on_the_way.empty()) co_return;  // the end of that batch looks again
   self->seal(from);
   self->launch(from);
 }
 
-Task<void> ProducerState::deliver(Self self, Partition& from, Sealed batch) {
-  if (self->closed_) co_return;
-  if (!batch.batch || self->stopped_) {
-    self->finish(from, batch, fail(batch.batch ? *self->stopped_ : batch.batch.error()));
-    co_return;
-  }
-  const Result<Produced> result =
-      co_await self->client_.produce_batch({from.topic.name, from.number}, *batch.batch,
-                                           {.acks = self->options_.acks, .timeout = self->options_.timeout});
-  if (!self->closed_) self->finish(from, batch, result);
+void ProducerState::send_off(Partition& from, Place batch) {
+  ++from.sending;
+  reactor_.spawn(deliver(shared_from_this(), from, batch));
 }
 
-void ProducerState::finish(Partition& from, const Sealed& batch, const Result<Produced>& result) {
-  --from.on_the_way;
+Task<void> ProducerState::deliver(Self self, Partition& from, Place batch) {
+  ProducerState& me = *self;
+  if (me.closed_) co_return;
+  const Duration left = me.time_left(*batch);
+  Result<Produced> result;
+  if (!batch->batch) {
+    result = fail(batch->batch.error());
+  } else if (me.stopped_) {
+    result = fail(*me.stopped_);
+  } else if (left <= Duration::zero()) {
+    result = fail(ErrorCode::overloaded, "a batch was not sent in time: those before it took too long");
+  } else {
+    result = co_await me.client_.produce_batch({from.topic.name, from.number}, *batch->batch,
+                                               {.acks = me.options_.acks, .timeout = left});
+    if (me.closed_) co_return;
+  }
+  --from.sending;
+  if (!result && me.wants_again(*batch, result.error())) {
+    batch->again = true;
+  } else {
+    me.finish(from, batch, std::move(result));
+  }
+  me.go_on(from);
+}
+
+void ProducerState::finish(Partition& from, Place place, Result<Produced> result) {
+  const Sealed batch = std::move(*place);
+  from.on_the_way.erase(place);
+  if (!result) {
+    if (batch.unknown && !is_unknown(result.error().code)) {
+      result = fail(ErrorCode::connection_lost, "{}; sent again, and then: {}", batch.unknown->message,
+                    result.error().message);
+    }
+    // Nothing is sent any more once it has stopped.
+    from.begins_epoch = from.begins_epoch || (batch.stamp.is_idempotent() && !stopped_);
+  } else {
+    from.pause = Duration::zero();
+  }
   buffered_ -= batch.bytes;
   pool_empty_ = false;
   --outstanding_[batch.round - first_round_];
@@ -159,9 +200,12 @@ void ProducerState::finish(Partition& from, const Sealed& batch, const Result<Pr
                   .latency = latency});
   }
   changed_.wake_all();
-  // Full batches go first; then what has gathered meanwhile, with what those who heard of this batch append
-  // now.
-  if (from.ready.empty() && from.on_the_way == 0 && from.open && !from.departing) {
+}
+
+// After a batch has met its fate, or not: full batches go first; then what has gathered meanwhile, with what
+// those who heard of it append now. What is to be sent again waits until all others have been answered.
+void ProducerState::go_on(Partition& from) {
+  if (from.ready.empty() && from.on_the_way.empty() && from.open && !from.departing) {
     from.departing = true;
     reactor_.spawn(depart(shared_from_this(), from));
   }
@@ -174,10 +218,7 @@ void ProducerState::count(const Sealed& batch, const Result<Produced>& result, D
     statistics_.latency.record(latency);
     return;
   }
-  const ErrorCode code = result.error().code;
-  const bool unknown =
-      code == ErrorCode::connection_lost || code == ErrorCode::timed_out || code == ErrorCode::sync_failed;
-  (unknown ? statistics_.records_unknown : statistics_.records_failed) += batch.count;
+  (is_unknown(result.error().code) ? statistics_.records_unknown : statistics_.records_failed) += batch.count;
   if (!first_error_) first_error_ = result.error();
   if (!stopped_ && options_.after_failure == AfterFailure::stop) {
     stopped_ =

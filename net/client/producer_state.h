@@ -3,6 +3,7 @@
 
 #include <coroutine>
 #include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,8 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
  public:
   ProducerState(Client& client, ProducerOptions options, Producer::OnDelivery on_delivery);
 
+  // Before the first topic; nothing to do when there is an id, or none is wanted.
+  Task<Result<void>> take_id();
   ProducerTopic add_topic(std::string name, std::uint32_t partitions);
   [[nodiscard]] std::optional<ProducerTopic> find_topic(std::string_view name) const;
 
@@ -45,7 +48,13 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
     std::uint32_t count = 0;
     std::uint64_t round = 0;  // of flushes
     MonotonicTime sealed_at{};
+    ProducerStamp stamp{};
+    bool again = false;        // to be sent again when all others on the way have been answered
+    bool out_of_step = false;  // because the server misses one before it: this one is not in the log
+    // Why nobody knows whether an earlier attempt got into the log.
+    std::optional<Error> unknown{};
   };
+  using Place = std::list<Sealed>::iterator;
   struct Topic;
   struct Partition {
     Topic& topic;
@@ -53,8 +62,13 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
     std::optional<RecordBatchBuilder> open;  // there while it has records
     std::uint64_t next = 0;                  // number of the next record appended
     std::uint32_t size_expected;
-    std::deque<Sealed> ready;  // sealed, not yet on their way
-    std::uint32_t on_the_way = 0;
+    std::list<Sealed> ready;       // sealed, not yet on their way
+    std::list<Sealed> on_the_way;  // in order; none leaves its place before its fate is known
+    std::uint32_t sending = 0;     // of those on the way: the ones that wait for their answer
+    ProducerStamp stamp{};         // of the next batch; id -1: not idempotent
+    bool begins_epoch = false;     // a batch has failed, so the ones behind it need other sequence numbers
+    bool resuming = false;         // a task will send again
+    Duration pause{0};             // before it does; grows until a batch is delivered
     bool departing = false;        // a task will seal what is open
     std::vector<SendWait*> waits;  // in the order of append
   };
@@ -75,8 +89,18 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   void put_ready(Partition& partition, RecordBatchBuilder& builder);
   void launch(Partition& partition);
   static Task<void> depart(Self self, Partition& partition);
-  static Task<void> deliver(Self self, Partition& partition, Sealed batch);
-  void finish(Partition& partition, const Sealed& batch, const Result<Produced>& result);
+  void send_off(Partition& partition, Place batch);
+  static Task<void> deliver(Self self, Partition& partition, Place batch);
+  void finish(Partition& partition, Place place, Result<Produced> result);
+  void go_on(Partition& partition);
+
+  // producer_again.cpp
+  [[nodiscard]] bool wants_again(Sealed& batch, const Error& error) const;
+  [[nodiscard]] static bool is_smooth(const Partition& partition);
+  static Task<void> resume(Self self, Partition& partition);
+  Task<Result<void>> begin_epoch(Partition& partition);
+  void fail_all(Partition& partition, const Error& error);
+  [[nodiscard]] Duration time_left(const Sealed& batch) const;
   void count(const Sealed& batch, const Result<Produced>& result, Duration latency);
 
   Client& client_;
@@ -88,6 +112,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   std::uint64_t buffered_ = 0;
   bool pool_empty_ = false;
   bool closed_ = false;
+  std::int64_t id_ = -1;          // -1: not idempotent, or not asked for yet
   std::optional<Error> stopped_;  // by the first failure, with AfterFailure::stop
   std::int64_t wall_ms_ = 0;
   MonotonicTime wall_read_at_{k_never};

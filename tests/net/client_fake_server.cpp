@@ -114,6 +114,9 @@ Task<bool> FakeServer::answer(Reactor& reactor, Socket socket, ReceivedFrame fra
       fields.Finish(wire::CreateFetchAnswer(fields, news ? end : (*request)->offset(), 0, end, end, 1));
       break;
     }
+    case FrameType::init_producer:
+      fields.Finish(wire::CreateInitProducerAnswer(fields, next_producer_++));
+      break;
     case FrameType::list_topics:
       fields.Finish(wire::CreateListTopicsAnswer(fields));
       break;
@@ -128,16 +131,21 @@ Task<bool> FakeServer::answer(Reactor& reactor, Socket socket, ReceivedFrame fra
 Task<bool> FakeServer::answer_produce(Reactor& reactor, Socket socket, ReceivedFrame frame) {
   const Reply reply = on_produce(produces_++);
   const std::uint64_t correlation = frame.preamble.correlation;
-  if (reply == Reply::refuse) {
-    co_return co_await send_frame(reactor, socket, number(FrameType::error), correlation,
-                                  error_table(ErrorCode::disk_full, "full"));
-  }
+  const auto refuse = [&](ErrorCode code, const char* message) {
+    return send_frame(reactor, socket, number(FrameType::error), correlation, error_table(code, message));
+  };
+  if (reply == Reply::refuse) co_return co_await refuse(ErrorCode::disk_full, "full");
+  if (reply == Reply::stop) co_return co_await refuse(ErrorCode::shutting_down, "stopping");
   const auto header = check_batch(frame.payload.bytes());
   CHECK(header, "the client sent a bad batch: {}", header.error().message);
-  batches_.push_back(text(frame.payload.bytes()));
-  const std::int64_t base_offset = end;
-  entries += entry_of(batches_.back(), base_offset);
-  end += header->offset_count();
+  const auto original = check_producer(*header);
+  if (!original) co_return co_await refuse(original.error(), "no");
+  const std::int64_t base_offset = original->value_or(end);
+  if (!*original) {
+    batches_.push_back(text(frame.payload.bytes()));
+    entries += entry_of(batches_.back(), base_offset);
+    end += header->offset_count();
+  }
   const auto request = verified<wire::Produce>(frame.table.bytes());
   if ((*request)->ack() == wire::Ack::none || reply == Reply::silence) co_return true;
   if (reply == Reply::close) co_return false;
@@ -147,6 +155,21 @@ Task<bool> FakeServer::answer_produce(Reactor& reactor, Socket socket, ReceivedF
   }
   co_return co_await send_frame(reactor, socket, answer_to(FrameType::produce), correlation,
                                 produce_table(base_offset));
+}
+
+std::expected<std::optional<std::int64_t>, ErrorCode> FakeServer::check_producer(const BatchHeader& header) {
+  if (header.producer_id < 0) return std::nullopt;
+  if (!producers_.contains(header.producer_id) && header.base_sequence != 0)
+    return std::unexpected(ErrorCode::unknown_producer);
+  Producer& known = producers_[header.producer_id];
+  if (header.producer_epoch < known.epoch) return std::unexpected(ErrorCode::producer_fenced);
+  if (header.producer_epoch > known.epoch) known = {.epoch = header.producer_epoch};
+  const auto taken = known.taken.find(header.base_sequence);
+  if (taken != known.taken.end()) return taken->second;
+  if (header.base_sequence != known.next) return std::unexpected(ErrorCode::out_of_order_sequence);
+  known.taken[header.base_sequence] = end;
+  known.next = sequence_after(known.next, header.offset_count());
+  return std::nullopt;
 }
 
 Task<void> FakeServer::answer_when_released(Reactor& reactor, Socket socket, std::uint64_t request,

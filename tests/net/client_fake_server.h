@@ -3,11 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "engine/base/error.h"
+#include "engine/base/record_batch.h"
 #include "engine/reactor/mutex.h"
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/task.h"
@@ -19,6 +23,7 @@ namespace millrace::test {
 enum class Reply : std::uint8_t {
   answer,   // taken and answered
   refuse,   // answered with disk_full
+  stop,     // answered with shutting_down
   silence,  // taken, never answered
   close,    // taken, and the connection is closed
   hold,     // taken, answered when release() is called
@@ -35,6 +40,10 @@ class FakeServer {
 
   // Serves on port 7420 of the reactor's node, for ever.
   Task<void> serve(Reactor& reactor);
+  // Forgets what it knows of all producers.
+  void forget_producers() { producers_.clear(); }
+  // Ids given to producers.
+  [[nodiscard]] std::int64_t producers() const { return next_producer_; }
   // Answers what is held, soon.
   void release() { released_ = produces_; }
 
@@ -52,12 +61,23 @@ class FakeServer {
   Task<void> serve_connection(Reactor& reactor, Socket socket);
   // False: the connection is over.
   Task<bool> answer(Reactor& reactor, Socket socket, ReceivedFrame frame);
+  // What it knows of a producer: much simpler than producers.h.
+  struct Producer {
+    std::int16_t epoch = 0;
+    std::int32_t next = 0;
+    std::map<std::int32_t, std::int64_t> taken{};  // first sequence -> offset
+  };
+  // The offset of a batch that is there already; or an error.
+  [[nodiscard]] std::expected<std::optional<std::int64_t>, ErrorCode> check_producer(
+      const BatchHeader& header);
   Task<bool> answer_produce(Reactor& reactor, Socket socket, ReceivedFrame frame);
   Task<void> answer_when_released(Reactor& reactor, Socket socket, std::uint64_t request,
                                   std::uint64_t correlation, std::int64_t base_offset);
   Task<bool> send_frame(Reactor& reactor, Socket socket, std::uint8_t type, std::uint64_t correlation,
                         std::string table, std::string payload = {});
 
+  std::map<std::int64_t, Producer> producers_;
+  std::int64_t next_producer_ = 0;
   std::vector<std::string> batches_;
   std::uint64_t produces_ = 0;
   std::uint64_t connections_ = 0;

@@ -173,11 +173,11 @@ TEST_F(ProducerTest, AfterAFailureNothingMoreIsSentIfSoWished) {
   EXPECT_EQ(server_.produces(), 1u);
 }
 
-TEST_F(ProducerTest, AnUnknownOutcomeIsReportedOnceAndNeverRetried) {
+TEST_F(ProducerTest, WithoutIdempotenceAnUnknownOutcomeIsReportedAndNothingIsSentTwice) {
   server_.on_produce = [](std::uint64_t request) { return request == 0 ? Reply::close : Reply::answer; };
   run([](Client& client) -> Task<void> {
     std::vector<ErrorCode> errors;
-    Producer producer(client, {}, [&](const Delivery& delivery) {
+    Producer producer(client, {.idempotent = false}, [&](const Delivery& delivery) {
       if (!delivery.result) errors.push_back(delivery.result.error().code);
     });
     const auto topic = *co_await producer.open("events");

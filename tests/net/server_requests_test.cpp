@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/base/record_batch.h"
 #include "net/client/client.h"
 #include "tests/net/server_peer.h"
 #include "tests/net/server_story.h"
@@ -58,6 +59,49 @@ TEST(ServerRequests, ATopicIsMadeListedDescribedAndDeleted) {
               nullptr);
     EXPECT_EQ((co_await peer.describe("orders")).error(), ErrorCode::unknown_topic);
     EXPECT_EQ((co_await peer.produce("orders", batch_of("x"))).error(), ErrorCode::unknown_topic);
+  });
+}
+
+Task<std::int64_t> producer_id(Peer& peer) {
+  const Frame frame = co_await peer.ask(
+      FrameType::init_producer, [](auto& builder) { builder.Finish(wire::CreateInitProducer(builder)); });
+  const auto* answer = frame.answer<wire::InitProducerAnswer>(FrameType::init_producer);
+  co_return answer == nullptr ? -1 : answer->producer_id();
+}
+
+Bytes stamped(Bytes batch, const ProducerStamp& producer) {
+  stamp(batch, producer);
+  return batch;
+}
+
+// On another connection, to another shard: as after a break.
+TEST(ServerRequests, ABatchOfAProducerIsStoredOnceHoweverOftenItComes) {
+  ServerStory story({.shards = 3});
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer first = co_await Peer::greeted(here, server);
+    co_await first.create("orders", 2);
+    const std::int64_t id = co_await producer_id(first);
+    EXPECT_GE(id, 0);
+    EXPECT_NE(co_await producer_id(first), id);
+    for (std::int32_t i = 0; i < 2; ++i)
+      co_await first.produce("orders", stamped(batch_of("one"), {id, 0, i}));
+    Peer second = co_await Peer::greeted(here, server);
+    const Frame again = co_await second.produce("orders", stamped(batch_of("one"), {id, 0, 0}));
+    const auto* answer = again.answer<wire::ProduceAnswer>(FrameType::produce);
+    if (answer == nullptr) co_return;
+    EXPECT_EQ(answer->base_offset(), 0);
+    EXPECT_EQ(answer->reached(), wire::Ack::durable);
+    EXPECT_EQ(co_await second.counter("log_duplicates"), 1u);
+    const Frame fetched = co_await second.fetch("orders", 0, {});
+    EXPECT_THAT(values_of(fetched.payload), ElementsAre("one", "one"));
+    EXPECT_EQ((co_await second.produce("orders", stamped(batch_of("gap"), {id, 0, 3}))).error(),
+              ErrorCode::out_of_order_sequence);
+    EXPECT_EQ(
+        (co_await second.produce("orders", stamped(batch_of("other partition"), {id, 0, 2}), 1)).error(),
+        ErrorCode::unknown_producer);
+    co_await second.produce("orders", stamped(batch_of("next epoch"), {id, 1, 0}));
+    EXPECT_EQ((co_await first.produce("orders", stamped(batch_of("late"), {id, 0, 2}))).error(),
+              ErrorCode::producer_fenced);
   });
 }
 
