@@ -12,10 +12,9 @@ ServerConnection::ServerConnection(ShardContext& context, Socket socket)
       reactor_(context.reactor),
       socket_(std::move(socket)),
       peer_(to_string(reactor_.peer_address(socket_))),
-      reader_(reactor_, socket_, context.receive_bytes, context.counters.reader),
+      reader_(reactor_, socket_, context.counters.reader),
       queue_(reactor_.buffers()),
       changed_(reactor_),
-      promising_(reactor_),
       accepted_(reactor_.now()),
       last_activity_(accepted_) {
   ++context_.counters.connections;
@@ -203,7 +202,6 @@ void ServerConnection::lose() {
   send_size_ = 0;
   queue_.clear();
   changed_.wake_all();
-  context_.answers_freed.wake_all();
 }
 
 bool ServerConnection::overdue(MonotonicTime since, std::uint64_t bytes) const {
@@ -215,7 +213,7 @@ void ServerConnection::sweep() {
   if (broken_) return;
   if (sending_ && overdue(send_started_, send_size_))
     return close_slow_reader("it takes its answers too slowly");
-  if (ending_ || holding_ || reader_.waits_for_memory()) return;
+  if (ending_ || holding_) return;
   if (!greeted_ && reactor_.now() - accepted_ > context_.options.hello_deadline) {
     ++context_.counters.closed_no_hello;
     return close_with({ErrorCode::timed_out, "no hello in time"});

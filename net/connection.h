@@ -18,7 +18,6 @@
 #include <span>
 #include <string>
 
-#include "engine/reactor/mutex.h"
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/task.h"
 #include "engine/reactor/wait.h"
@@ -48,10 +47,6 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   void sweep();
   // Of answers that the peer has not taken yet.
   [[nodiscard]] std::uint64_t bytes_waiting() const { return queue_.bytes() + send_size_; }
-  // Since when the send under way goes on.
-  [[nodiscard]] std::optional<MonotonicTime> sending_since() const {
-    return sending_ && !broken_ ? std::optional(send_started_) : std::nullopt;
-  }
   // Gives up on a peer that does not take its answers.
   void close_slow_reader(const char* why);
 
@@ -93,8 +88,6 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   static Task<void> send_all(Self self);
   Task<void> send_once();
   void send_text(std::string_view text);
-  [[nodiscard]] bool may_promise(std::uint64_t bytes) const;
-  void count_no_memory();
 
   // ending
   void end(const char* reason);
@@ -118,9 +111,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   bool holding_ = false;  // the peer waits for us, not we for it: its frame's time does not run
   bool sending_ = false;
   std::uint32_t in_flight_ = 0;
-  Mutex promising_;
   std::uint64_t promised_ = 0;
-  bool no_memory_ = false;  // was the reason to close
   MonotonicTime accepted_;
   MonotonicTime last_activity_;
   MonotonicTime send_started_{};

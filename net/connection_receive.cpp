@@ -23,8 +23,7 @@ Task<void> ServerConnection::receive_requests() {
       continue;
     }
     BudgetShare share;
-    const std::uint64_t bytes = frame.preamble.frame_size();
-    if (frame.payload.length != 0 || bytes > k_receive_size_min) {
+    if (const std::uint32_t bytes = frame.payload.length; bytes != 0) {
       if (context_.request_bytes.has(bytes)) {
         share = context_.request_bytes.take_now(bytes);
       } else {
@@ -45,7 +44,7 @@ Task<bool> ServerConnection::receive_more() {
     co_return true;
   }
   if (!received && received.error().code == ErrorCode::overloaded) {
-    count_no_memory();
+    ++context_.counters.closed_no_memory;
     close_with(received.error());
   } else if (!received) {
     lose();

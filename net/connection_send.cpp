@@ -1,5 +1,4 @@
 // The half of ServerConnection that sends.
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -26,7 +25,7 @@ void ServerConnection::send_answer(std::uint8_t type, std::uint64_t correlation,
   context_.answer_bytes += queue_.bytes() - before;
   if (!queued) {
     // Half an answer may stand in the queue; nothing that is sent now could be understood.
-    count_no_memory();
+    ++context_.counters.closed_no_memory;
     return abort();
   }
   start_sending();
@@ -75,42 +74,25 @@ Task<void> ServerConnection::send_once() {
   }
   ++context_.counters.sends;
   context_.counters.send_bytes += *sent;
-  context_.answers_freed.wake_all();
   last_activity_ = reactor_.now();
   context_.latencies.reply.record(last_activity_ - send_started_);
   changed_.wake_all();
 }
 
-// A connection may have half of what the others leave (dynamic thresholds: Choudhury and Hahne, 1998), so
-// that however many take no answers, there is always room for one that does.
-bool ServerConnection::may_promise(std::uint64_t bytes) const {
-  const std::uint64_t all = context_.answer_bytes + context_.answer_bytes_promised;
-  const std::uint64_t free =
-      context_.options.answer_bytes_max - std::min(context_.options.answer_bytes_max, all);
-  const std::uint64_t own = promised_ + bytes_waiting();
-  if (own == 0) return bytes <= free || all == 0;
-  return own + bytes <= std::min(context_.options.send_queue_max, free / 2);
-}
-
 Task<bool> ServerConnection::promise_answer(std::uint64_t bytes) {
-  // One of a connection's fetches at a time looks whether there is room.
-  if (!promising_.try_lock()) co_await promising_.lock();
-  while (!broken_ && !may_promise(bytes)) co_await context_.answers_freed.wait();
-  promising_.unlock();
+  const auto room = [&] {
+    const std::uint64_t waiting = promised_ + bytes_waiting();
+    return waiting == 0 || waiting + bytes <= context_.options.send_queue_max;
+  };
+  while (!room() && !broken_) co_await changed_.wait();
   if (broken_) co_return false;
   promised_ += bytes;
-  context_.answer_bytes_promised += bytes;
   co_return true;
 }
 
 void ServerConnection::release_promise(std::uint64_t bytes) {
   promised_ -= bytes;
-  context_.answer_bytes_promised -= bytes;
-  context_.answers_freed.wake_all();
-}
-
-void ServerConnection::count_no_memory() {
-  if (!std::exchange(no_memory_, true)) ++context_.counters.closed_no_memory;
+  changed_.wake_all();
 }
 
 // ---- Reply

@@ -158,7 +158,6 @@ Task<void> handle_fetch(Reply reply, InboundRequest& request) {
   if (!fetch) co_return reply.fail(fetch.error());
   // It may wait for long; the memory it came in is not kept for it.
   request.table = {};
-  request.share = {};
   const auto found = co_await find(context, reply.connection(), *fetch);
   if (!found) co_return;
   context.latencies.fetch.record(context.reactor.now() - request.received);

@@ -10,11 +10,12 @@
 namespace millrace {
 namespace {
 
-// How long a connection may be silent before its large block goes.
-constexpr Duration k_rest_after = std::chrono::seconds(1);
-
 bool is_large(std::uint32_t payload_length) {
   return payload_length >= k_direct_size_min;
+}
+
+std::uint32_t to_blocks(std::uint32_t size) {
+  return (size + k_block_size - 1) / k_block_size * k_block_size;
 }
 
 // Nobody else refers to the block: its bytes may be written again.
@@ -56,29 +57,16 @@ Result<RequestReader::Step> RequestReader::parse(InboundFrame& frame, std::uint6
 }
 
 Task<Result<std::uint64_t>> RequestReader::receive() {
-  for (;;) {
-    if (!has_room()) CO_TRY_VOID(co_await make_room());
-    const auto missing = static_cast<std::uint32_t>(needed_ - std::min<std::uint64_t>(needed_, available()));
-    const std::uint32_t room = std::min(block_.capacity() - end_, std::max(receive_size_, missing));
-    // A connection that rests does not keep the large block of its busy times.
-    const bool may_rest = available() == 0 && block_.capacity() > k_receive_size_min;
-    auto received = co_await reactor_.receive(socket_, range(end_, room),
-                                              may_rest ? reactor_.now() + k_rest_after : k_never);
-    if (!received && may_rest && received.error().code == ErrorCode::timed_out) {
-      receive_size_ = k_receive_size_min;
-      last_size_ = 0;
-      block_ = {};
-      share_ = {};
-      begin_ = end_ = 0;
-      continue;
-    }
-    if (!received) co_return fail(std::move(received).error());
-    ++counters_.receives;
-    counters_.bytes_received += *received;
-    end_ += static_cast<std::uint32_t>(*received);
-    adapt(room, *received);
-    co_return *received;
-  }
+  CO_TRY_VOID(make_room());
+  const auto missing = static_cast<std::uint32_t>(needed_ - std::min<std::uint64_t>(needed_, available()));
+  const std::uint32_t room = std::min(block_.capacity() - end_, std::max(receive_size_, missing));
+  auto received = co_await reactor_.receive(socket_, range(end_, room));
+  if (!received) co_return fail(std::move(received).error());
+  ++counters_.receives;
+  counters_.bytes_received += *received;
+  end_ += static_cast<std::uint32_t>(*received);
+  adapt(room, *received);
+  co_return *received;
 }
 
 // Full receives ask for larger ones, receives that find little for smaller ones.
@@ -90,51 +78,34 @@ void RequestReader::adapt(std::uint32_t room, std::uint64_t received) {
   }
 }
 
-// A frame like the last one should find room, too, or it takes two receives.
-std::uint32_t RequestReader::wanted() const {
-  return static_cast<std::uint32_t>(
+Result<void> RequestReader::make_room() {
+  // A frame like the last one should find room, too, or it takes two receives.
+  const auto wanted = static_cast<std::uint32_t>(
       std::clamp<std::uint64_t>(last_size_, needed_, std::max<std::uint64_t>(needed_, receive_size_)));
-}
-
-bool RequestReader::has_room() {
-  if (!block_) return false;
-  if (available() == 0 && alone(block_)) begin_ = end_ = 0;
-  return block_.capacity() >= receive_size_ && block_.capacity() - begin_ >= wanted() &&
-         block_.capacity() > end_;
-}
-
-Task<BudgetShare> RequestReader::share_of(std::uint32_t size) {
-  const std::uint32_t capacity = BufferPool::capacity_for(size);
-  if (capacity <= k_receive_size_min) co_return BudgetShare();
-  if (memory_.has(capacity)) co_return memory_.take_now(capacity);
-  waits_for_memory_ = true;
-  BudgetShare share = co_await memory_.take(capacity);
-  waits_for_memory_ = false;
-  restart_clock();
-  co_return share;
-}
-
-Task<Result<void>> RequestReader::make_room() {
-  share_ = {};  // nobody holds memory while it waits for memory
-  std::uint32_t size = std::max(wanted(), receive_size_);
-  const auto least = static_cast<std::uint32_t>(std::max<std::uint64_t>(needed_, k_receive_size_min));
-  if (!memory_.has(BufferPool::capacity_for(size))) size = least;
-  share_ = co_await share_of(size);
-  auto larger = reactor_.buffers().acquire(size);
-  // Little memory is no reason to part, as long as there is enough for the frame.
-  if (!larger) larger = reactor_.buffers().acquire(least);
-  CO_TRY(Buffer block, std::move(larger));
-  receive_size_ = std::min(receive_size_, block.capacity());
+  if (block_) {
+    if (available() == 0 && alone(block_)) begin_ = end_ = 0;
+    if (block_.capacity() >= receive_size_ && block_.capacity() - begin_ >= wanted &&
+        block_.capacity() > end_) {
+      return {};
+    }
+  }
+  auto larger = reactor_.buffers().acquire(std::max(wanted, receive_size_));
+  if (!larger) {
+    // Little memory is no reason to part, as long as there is enough for the frame.
+    receive_size_ = k_receive_size_min;
+    larger = reactor_.buffers().acquire(std::max(wanted, receive_size_));
+  }
+  TRY(Buffer block, std::move(larger));
   const std::uint32_t kept = available();
   if (kept != 0) std::memcpy(block.data(), block_.data() + begin_, kept);
   block_ = std::move(block);
   begin_ = 0;
   end_ = kept;
-  co_return Result<void>{};
+  return {};
 }
 
 std::uint32_t RequestReader::payload_buffer_size(std::uint32_t payload_length) {
-  return BufferPool::capacity_for(k_batch_offset_in_entry + payload_length);
+  return to_blocks(k_batch_offset_in_entry + payload_length);
 }
 
 Task<Result<Slice>> RequestReader::receive_payload(std::uint32_t length, Buffer buffer) {

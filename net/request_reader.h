@@ -23,7 +23,6 @@
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/task.h"
 #include "engine/wire/frame.h"
-#include "net/memory_budget.h"
 
 namespace millrace {
 
@@ -45,10 +44,8 @@ class RequestReader {
  public:
   enum class Step : std::uint8_t { more, frame, payload };
 
-  // `memory`: what the blocks of all connections may take beyond k_receive_size_min each. A frame that needs
-  // more than there is waits for it; blocks that only save system calls are not made then.
-  RequestReader(Reactor& reactor, Socket socket, MemoryBudget& memory, ReaderCounters& counters)
-      : reactor_(reactor), socket_(std::move(socket)), memory_(memory), counters_(counters) {}
+  RequestReader(Reactor& reactor, Socket socket, ReaderCounters& counters)
+      : reactor_(reactor), socket_(std::move(socket)), counters_(counters) {}
 
   // Looks at what has arrived; fills `frame` for every step but `more`. Errors are decode_preamble()'s and
   // check_frame()'s: nothing behind them can be read.
@@ -57,7 +54,7 @@ class RequestReader {
   // when there is no memory.
   Task<Result<std::uint64_t>> receive();
 
-  // The size of the buffer that a large payload of this size is received into.
+  // The buffer that a large payload of this size is received into.
   [[nodiscard]] static std::uint32_t payload_buffer_size(std::uint32_t payload_length);
   // After Step::payload: receives the rest of the payload into `buffer`. connection_lost.
   Task<Result<Slice>> receive_payload(std::uint32_t length, Buffer buffer);
@@ -66,8 +63,6 @@ class RequestReader {
 
   // The time of the frame under way counts from now.
   void restart_clock() { partial_since_ = reactor_.now(); }
-  // The frame under way waits for memory, not for its peer.
-  [[nodiscard]] bool waits_for_memory() const { return waits_for_memory_; }
   // Since when a part of a frame is there, without the rest.
   [[nodiscard]] std::optional<MonotonicTime> partial_since() const { return partial_since_; }
   // Bytes that the frame under way has, or needs to be whole as far as is known.
@@ -79,19 +74,13 @@ class RequestReader {
   [[nodiscard]] std::uint32_t available() const { return end_ - begin_; }
   void note_partial(std::uint64_t size);
   void adapt(std::uint32_t room, std::uint64_t received);
-  [[nodiscard]] bool has_room();
-  Task<Result<void>> make_room();
-  Task<BudgetShare> share_of(std::uint32_t size);
-  [[nodiscard]] std::uint32_t wanted() const;
+  [[nodiscard]] Result<void> make_room();
   [[nodiscard]] Slice range(std::uint32_t at, std::uint32_t length) const { return {block_, at, length}; }
 
   Reactor& reactor_;
   Socket socket_;
-  MemoryBudget& memory_;
   ReaderCounters& counters_;
   Buffer block_;
-  BudgetShare share_;  // of memory_, for the block
-  bool waits_for_memory_ = false;
   std::uint32_t begin_ = 0;  // of what was not handed out yet
   std::uint32_t end_ = 0;
   std::uint32_t receive_size_ = k_receive_size_min;

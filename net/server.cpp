@@ -82,23 +82,13 @@ Task<void> Server::sweep_all() {
   }
 }
 
-// More answers wait than the shard may hold: whoever holds most of them back goes. Nobody waits for memory
-// that a peer keeps by not reading.
+// More answers wait than the shard may hold: whoever holds most of them back goes.
 void Server::shed() {
-  constexpr Duration k_patience = std::chrono::seconds(1);
   while (context_.answer_bytes > context_.options.answer_bytes_max) {
     const auto largest =
         std::ranges::max_element(connections_, {}, [](const auto& c) { return c->bytes_waiting(); });
     if (largest == connections_.end() || (*largest)->bytes_waiting() == 0) return;
     (*largest)->close_slow_reader("the server's memory for answers is full");
-  }
-  // An answer may hold more memory than it has bytes: blocks that it needs a part of.
-  if (!reactor_.buffers().is_low()) return;
-  const auto longest = std::ranges::min_element(
-      connections_, {}, [](const auto& c) { return c->sending_since().value_or(k_never); });
-  if (longest == connections_.end()) return;
-  if (const auto since = (*longest)->sending_since(); since && reactor_.now() - *since > k_patience) {
-    (*longest)->close_slow_reader("the server's memory is used up");
   }
 }
 

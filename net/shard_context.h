@@ -44,8 +44,6 @@ struct ShardContext {
         shards(all),
         started(the_reactor.now()),
         request_bytes(the_reactor, options.request_bytes_max),
-        receive_bytes(the_reactor, options.receive_bytes_max),
-        answers_freed(the_reactor),
         fetch_waits(the_reactor),
         requests_done(the_reactor) {}
 
@@ -70,11 +68,8 @@ struct ShardContext {
   flatbuffers::FlatBufferBuilder builder{1024};
 
   MemoryBudget request_bytes;
-  MemoryBudget receive_bytes;            // of blocks that connections receive into, beyond the least of each
   std::uint32_t requests_in_flight = 0;  // of all connections of this shard
   std::uint64_t answer_bytes = 0;        // queued or being sent, on all connections
-  std::uint64_t answer_bytes_promised = 0;  // of answers that are being made
-  WaitQueue answers_freed;                  // one of the two has fallen
   // Set when the server stops: new requests are refused and fetches wait no longer.
   bool stopping = false;
   WaitQueue fetch_waits;  // fetches that wait for records, on behalf of any shard: woken by `stopping` alone

@@ -7,7 +7,6 @@
 #include "engine/base/units.h"
 #include "engine/base/uuid.h"
 #include "engine/reactor/shard_threads.h"
-#include "net/memory_plan.h"
 #include "net/node.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
@@ -56,8 +55,6 @@ int serve(ServeFlags& flags) {
   flags.shards.pin = !flags.no_pin;
   flags.shards.ring.signals = true;
   flags.shards.log = make_log_sink(flags.log_level);
-  if (auto planned = plan_memory(flags.shards.buffers, flags.node.server, flags.node.log); !planned)
-    return report("serve", planned.error());
   Node node(flags.node, flags.shards.count);
   Result<void> result;
   const auto threads = ShardThreads::start(flags.shards, [&](UringReactor& reactor) -> Task<void> {
@@ -101,8 +98,7 @@ void add_server_flags(CLI::App& command, ServeFlags& flags) {
       ->default_str(fmt::format("half of the processors, here {}", flags.shards.count));
   command.add_flag("--no-pin", flags.no_pin, "Let the system move shards between processors");
   add_size(command, "--buffer-bytes", flags.shards.buffers.bytes_max,
-           "Memory for all that a shard holds: connections, requests, answers, recent records, its own "
-           "writes; it never takes more for them");
+           "Memory for requests, journal and readers, a shard");
   add_number(command, "--connections", flags.node.server.connections_max, "Connections at a time, a shard",
              {.least = 1, .most = 1u << 20});
   add_duration(command, "--idle-timeout", flags.node.server.idle_timeout,

@@ -87,7 +87,7 @@ BufferPool::~BufferPool() {
   state_->let_go();
 }
 
-Result<Buffer> BufferPool::acquire(std::uint64_t size, PoolPart part) {
+Result<Buffer> BufferPool::acquire(std::uint64_t size) {
   const unsigned order = BlockHeap::order_of(size);
   if (order >= BlockHeap::k_orders) {
     return fail(ErrorCode::invalid_argument, "a buffer of {} bytes was asked for, the largest has {}", size,
@@ -96,13 +96,11 @@ Result<Buffer> BufferPool::acquire(std::uint64_t size, PoolPart part) {
   BufferPoolState& state = *state_;
   const std::uint64_t in_use =
       state.bytes_in_use.load(std::memory_order_relaxed) + BlockHeap::capacity_of(order);
-  const std::uint64_t bytes_max =
-      state.options.bytes_max - (part == PoolPart::common ? state.options.reserve_bytes : 0);
-  if (in_use > bytes_max) {
+  if (in_use > state.options.bytes_max) {
     return fail(ErrorCode::overloaded,
                 "the shard's buffers are used up: {} bytes asked for, {} of {} in use; try again when "
                 "requests have ended",
-                size, in_use - BlockHeap::capacity_of(order), bytes_max);
+                size, in_use - BlockHeap::capacity_of(order), state.options.bytes_max);
   }
   state.collect(state.options.idle_bytes_max);
   BufferBlock* block = state.heap.take(order);
@@ -123,15 +121,6 @@ Result<Buffer> BufferPool::acquire(std::uint64_t size, PoolPart part) {
 
 void BufferPool::collect() {
   state_->collect(state_->options.idle_bytes_max);
-}
-
-std::uint32_t BufferPool::capacity_for(std::uint64_t size) {
-  return BlockHeap::capacity_of(BlockHeap::order_of(size));
-}
-
-bool BufferPool::is_low() const {
-  const std::uint64_t common = state_->options.bytes_max - state_->options.reserve_bytes;
-  return bytes_in_use() > common - common / 16;
 }
 
 std::uint64_t BufferPool::bytes_in_use() const {

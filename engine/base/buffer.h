@@ -80,10 +80,6 @@ struct PageSource {
   void (*give_back)(void* memory, std::size_t bytes) = give_to_heap;
 };
 
-// The reserve is for whoever frees memory by using some: were it not set aside, a pool full of what waits to
-// be written could not write it.
-enum class PoolPart : std::uint8_t { common, reserve };
-
 // A shard's memory for staging and receiving: blocks of a power of two from 4 KiB to 16 MiB, from a
 // BlockHeap. Blocks in use are bounded by `bytes_max`; what is free beyond `idle_bytes_max` is given back to
 // the system as far as it makes whole chunks (2 MiB), so that an idle shard holds little. acquire() and
@@ -95,27 +91,20 @@ class BufferPool {
     std::uint64_t bytes_max = 0;
     std::uint64_t idle_bytes_max = 0;
     PageSource pages{};
-    // Of bytes_max: kept for those who ask for it by name.
-    std::uint64_t reserve_bytes = 0;
   };
   explicit BufferPool(Options options);
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // A buffer of at least `size` bytes, content undefined. Errors: overloaded at the bound (bytes_max; less
-  // the reserve, for the common part); invalid_argument above 16 MiB.
-  [[nodiscard]] Result<Buffer> acquire(std::uint64_t size, PoolPart part = PoolPart::common);
-
-  // The capacity of the buffer that acquire(size) gives.
-  [[nodiscard]] static std::uint32_t capacity_for(std::uint64_t size);
+  // A buffer of at least `size` bytes, content undefined. Errors: overloaded at bytes_max; invalid_argument
+  // above 16 MiB.
+  [[nodiscard]] Result<Buffer> acquire(std::uint64_t size);
 
   // Takes home the blocks that were let go, and gives the system what is free beyond `idle_bytes_max`.
   // acquire() does so, too; a reactor calls it before it sleeps.
   void collect();
 
-  // Whether the common part is nearly used up.
-  [[nodiscard]] bool is_low() const;
   // Bytes of blocks now out, and the most there ever were.
   [[nodiscard]] std::uint64_t bytes_in_use() const;
   [[nodiscard]] std::uint64_t bytes_in_use_max() const;

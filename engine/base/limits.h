@@ -102,14 +102,11 @@ inline constexpr std::uint32_t k_sweep_interval_ms = 500;
 inline constexpr std::uint64_t k_send_queue_max = 16_MiB;
 // Answers of all connections that wait to be sent; beyond it the connection that holds most of them back is
 // closed.
-inline constexpr std::uint64_t k_answer_bytes_max = 48_MiB;
+inline constexpr std::uint64_t k_answer_bytes_max = 128_MiB;
 // Receive buffers: the first 4 KiB of a large payload may be copied, and no more arrive with its table; while
 // only small frames come, larger receives save system calls.
 inline constexpr std::uint32_t k_receive_size_min = k_block_size;
 inline constexpr std::uint32_t k_receive_size_max = 64u << 10;
-// What receive blocks of all connections may take beyond the least of each: 64 of the largest frames that are
-// not received in place, or 512 connections at full speed.
-inline constexpr std::uint64_t k_receive_bytes_max = 32_MiB;
 // Pieces of an answer up to this size are copied together: a copy costs less than its place in the list of
 // slices.
 inline constexpr std::uint32_t k_send_copy_max = 2u << 10;
@@ -128,22 +125,6 @@ inline constexpr std::uint32_t k_fetch_wait_step_ms = 1'000;
 inline constexpr std::uint32_t k_request_deadline_ms = 30'000;
 // What a stop gives to requests that were taken before, and to their answers.
 inline constexpr std::uint32_t k_drain_deadline_ms = 5'000;
-
-// ---- memory of a shard: one pool, and what its parts may take of it ---------
-inline constexpr std::uint64_t k_buffer_bytes_default = 384_MiB;
-// Recent entries, for readers: at 1 GB/s, the last 60 ms.
-inline constexpr std::uint64_t k_cache_bytes_default = 64_MiB;
-// Entries that have no place in a segment yet. More than the cache, which begins to move them there.
-inline constexpr std::uint64_t k_unplaced_bytes_default = 96_MiB;
-// A chunk of 1 MiB for each of 32 readers of what is no longer in memory.
-inline constexpr std::uint64_t k_read_ahead_bytes_max = 32_MiB;
-// For the log's own writes, which give memory back: two commits with their extents and eight moves of 2 MiB
-// at the same time.
-inline constexpr std::uint64_t k_log_reserve_bytes = 32_MiB;
-static_assert(std::uint64_t{k_connections_max} * k_receive_size_min + k_receive_bytes_max +
-                  k_request_bytes_max + k_answer_bytes_max + k_cache_bytes_default +
-                  k_unplaced_bytes_default + k_read_ahead_bytes_max + k_log_reserve_bytes ==
-              k_buffer_bytes_default);
 static_assert(k_hello_size_max <= k_receive_size_min);
 static_assert(k_receive_size_min <= k_direct_size_min && k_receive_size_max >= k_direct_size_min);
 static_assert(k_request_bytes_max >= std::uint64_t{4} * k_batch_size_max);

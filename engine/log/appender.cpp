@@ -32,11 +32,6 @@ std::uint64_t reserve_for(Group& group, const NewEntry& entry, std::uint32_t siz
   return reserved;
 }
 
-// What it holds until it has a place.
-std::uint64_t memory_of(const NewEntry& entry) {
-  return entry.in_place ? entry.payload.buffer.capacity() : k_entry_header_size + entry.payload.length;
-}
-
 // Room to ask for before the above is known: a no-op may come first.
 std::uint64_t room_for(const NewEntry& entry) {
   return round_up_to_block(k_entry_header_size + entry.payload.length) + 3 * std::uint64_t{k_block_size};
@@ -72,14 +67,13 @@ Result<std::optional<Offset>> Appender::find_original(const Group& group, const 
 Task<Result<void>> Appender::admit(const GroupRef& group, const NewEntry& entry, MonotonicTime deadline,
                                    SpaceFor who) {
   CO_TRY_VOID(context_.refusal(*group));
-  const std::uint64_t memory = memory_of(entry);
-  while (context_.unplaced_memory != 0 &&
-         context_.unplaced_memory + memory > context_.options.unplaced_bytes_max) {
+  while (context_.unplaced_bytes != 0 &&
+         context_.unplaced_bytes + entry.payload.length > context_.options.unplaced_bytes_max) {
     const bool in_time = co_await WaitUntil(context_.reactor, context_.space, deadline);
     CO_TRY_VOID(context_.refusal(*group));
     if (!in_time) {
       co_return fail(ErrorCode::overloaded, "{} bytes wait for the disk, the most allowed; try again later",
-                     context_.unplaced_memory);
+                     context_.unplaced_bytes);
     }
   }
   if (!has_room(*group, room_for(entry))) {
@@ -118,7 +112,6 @@ Appended Appender::assign(const GroupRef& group, NewEntry entry) {
   header.term = group->term;
   gathered.end = {header.index, header.next_offset(), encode(header, gathered.header)};
   const std::uint32_t size = k_entry_header_size + entry.payload.length;
-  const std::uint64_t memory = memory_of(entry);
   gathered.reserved = reserve_for(*group, entry, size);
   group->segments.back()->reserved += gathered.reserved;
   gathered.payload = std::move(entry.payload);
@@ -134,8 +127,7 @@ Appended Appender::assign(const GroupRef& group, NewEntry entry) {
   }
   group->end = gathered.end;
   group->unplaced_bytes += size;
-  group->unplaced_memory += memory;
-  context_.unplaced_memory += memory;
+  context_.unplaced_bytes += size;
   ++context_.counters.appends;
   context_.counters.append_bytes += size;
   group->gathered.push_back(std::move(gathered));

@@ -214,7 +214,7 @@ bool Committer::seal() {
   if (selected.empty() && record_count_ == 0 && !want_empty_) return false;
   if (!journal_.has_place(round_up_to_block(bound))) return false;
   auto commit = make_recycled<Commit>();
-  auto buffer = context_.reactor.buffers().acquire(round_up_to_block(bound), PoolPart::reserve);
+  auto buffer = context_.reactor.buffers().acquire(round_up_to_block(bound));
   if (!buffer) return false;
   commit->buffer = *std::move(buffer);
   std::memcpy(commit->buffer.data() + commit->used, records_.data(), records_.size());

@@ -100,8 +100,7 @@ struct Group {
   // appender.cpp.
   Index spare_segment{0};
   std::uint64_t since_spare = 0;
-  std::uint64_t unplaced_memory = 0;  // that those hold: of one in place, its whole buffer
-  bool touched = false;               // in the committer's list
+  bool touched = false;  // in the committer's list
   bool move_queued = false;
   std::uint64_t cuts = 0;  // how often its end was cut off
 

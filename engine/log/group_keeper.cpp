@@ -106,8 +106,10 @@ Task<Result<void>> GroupKeeper::remove_tended(GroupRef group) {
   group->admission.unlock();
   if (!settled) co_return settled;
   reader_.cold().forget(*group);
-  group->unplaced_bytes = 0;
-  context_.unplaced_memory -= std::exchange(group->unplaced_memory, 0);
+  // The cache of recent entries may hold the group for long; with its files open their space would stay
+  // taken.
+  for (const SegmentRef& segment : group->segments) segment->file = {};
+  context_.unplaced_bytes -= std::exchange(group->unplaced_bytes, 0);
   context_.space.wake_all();
   context_.producers -= group->producers.size();
   context_.groups.erase(id);
@@ -143,25 +145,21 @@ Task<Result<void>> GroupKeeper::truncate_tended(GroupRef group, Index last) {
   }
   co_await group->admission.lock();
   auto done = co_await settle(group);
-  CutRecord cut;
-  if (done && last != group->end.last_index) {
-    auto found = co_await find_cut(group, last);
-    if (found) {
-      cut = *found;
-      done = co_await committer_.wait_complete(committer_.add_records({{group->id, cut}}));
-    } else {
-      done = fail(std::move(found).error());
-    }
-  }
-  if (!done || last == group->end.last_index) {
-    group->admission.unlock();
-    co_return done;
-  }
-  done = co_await remove_cut_files(group, cut_off(*group, cut));
-  // They would come back as a part of a log that goes on without them; the next start removes them.
-  if (!done) context_.fail(done.error());
+  if (done && last != group->end.last_index) done = co_await make_cut(group, last);
   group->admission.unlock();
   co_return done;
+}
+
+Task<Result<void>> GroupKeeper::make_cut(GroupRef group, Index last) {
+  CO_TRY(const CutRecord cut, co_await find_cut(group, last));
+  // From the moment its record is on its way: a checkpoint that comes later must not bring the suffix back.
+  const Sequence sequence = committer_.add_records({{group->id, cut}});
+  std::vector<SegmentRef> gone = cut_off(*group, cut);
+  CO_TRY_VOID(co_await committer_.wait_complete(sequence));
+  auto removed = co_await remove_cut_files(group, std::move(gone));
+  // They would come back as a part of a log that goes on without them; the next start removes them.
+  if (!removed) context_.fail(removed.error());
+  co_return removed;
 }
 
 // What is not in memory any more has to go from the disk, too; ascending.

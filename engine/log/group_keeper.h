@@ -28,6 +28,7 @@ class GroupKeeper {
   Task<Result<void>> settle(GroupRef group);
   Task<Result<CutRecord>> find_cut(GroupRef group, Index last);
   Task<Result<void>> truncate_tended(GroupRef group, Index last);
+  Task<Result<void>> make_cut(GroupRef group, Index last);
   std::vector<SegmentRef> cut_off(Group& group, const CutRecord& cut);
   Task<Result<void>> remove_cut_files(GroupRef group, std::vector<SegmentRef> segments);
   Task<Result<void>> make_folder(GroupId id);

@@ -40,8 +40,8 @@ struct LogContext {
   bool ballast_given_up = false;  // to be made again when the disk has space
   std::optional<Error> failure;   // nothing is known of the disk any more: nothing is acknowledged
   WaitQueue failed;
-  std::uint64_t unplaced_memory = 0;        // that entries of all groups hold until they have a place
-  WaitQueue space;                          // unplaced_memory has fallen
+  std::uint64_t unplaced_bytes = 0;         // of all groups: pinned in memory until they have a place
+  WaitQueue space;                          // unplaced_bytes has fallen
   std::uint64_t producers = 0;              // that all groups remember: what a checkpoint has to hold
   std::vector<WaitQueue*> wake_on_failure;  // of parts that wait for something a failed log never does
 

@@ -112,7 +112,7 @@ Result<Placement> place(LogContext& context, Group& group, std::span<const Piece
     const Run run = next_run(group, pieces, i);
     Buffer buffer = pieces[i].in_place;
     if (!buffer) {
-      TRY(buffer, context.reactor.buffers().acquire(round_up_to_block(run.size), PoolPart::reserve));
+      TRY(buffer, context.reactor.buffers().acquire(round_up_to_block(run.size)));
     }
     runs.emplace_back(run, std::move(buffer));
   }
@@ -136,14 +136,10 @@ Result<Placement> place(LogContext& context, Group& group, std::span<const Piece
   placement.outstanding = make_recycled<OutstandingExtent>(
       OutstandingExtent{last.end, {last.segment, last.position + last.length, true}, false});
   group.outstanding.push_back(placement.outstanding);
-  std::uint64_t bytes = 0, memory = 0;
-  for (const Piece& piece : pieces) {
-    bytes += piece.size();
-    memory += piece.in_place ? piece.in_place.capacity() : piece.size();
-  }
+  std::uint64_t bytes = 0;
+  for (const Piece& piece : pieces) bytes += piece.size();
   group.unplaced_bytes -= bytes;
-  group.unplaced_memory -= memory;
-  context.unplaced_memory -= memory;
+  context.unplaced_bytes -= bytes;
   context.space.wake_all();
   return placement;
 }

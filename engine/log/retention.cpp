@@ -121,7 +121,7 @@ Task<Result<LogStart>> Retention::trim(GroupRef group, Offset offset) {
   if (offset <= group->start.offset) co_return group->start;
   CO_TRY(const Index index, co_await reader_.index_of(group, offset));
   const auto bytes = encode(TrimPayload{index, offset});
-  CO_TRY(Buffer buffer, context_.reactor.buffers().acquire(bytes.size(), PoolPart::reserve));
+  CO_TRY(Buffer buffer, context_.reactor.buffers().acquire(bytes.size()));
   std::memcpy(buffer.data(), bytes.data(), bytes.size());
   NewEntry entry{EntryType::trim, Slice{buffer, 0, static_cast<std::uint32_t>(bytes.size())}, false, 0, -1};
   CO_TRY_VOID(co_await appender_.append(group, std::move(entry), AckLevel::durable, k_never, SpaceFor::own));

@@ -20,8 +20,8 @@
 // - A full disk refuses with ENOSPC what would make it fuller, having written what fits; a file takes its
 //   size in blocks of 4 KiB.
 // - Faults that tests switch on (sim_faults.h): errors at the nth operation or by verb and name, once or for
-//   ever, before or after it has taken effect; short transfers; lost and misdirected writes; syncs that lie; stalls; refusal of O_DIRECT and
-//   RWF_DSYNC. Bit rot: flip().
+//   ever, before or after it has taken effect; short transfers; lost and misdirected writes; syncs that lie;
+//   stalls; refusal of O_DIRECT and RWF_DSYNC. Bit rot: flip().
 // Not modelled: a sync that fails and loses the pages (after EIO everything stays pending), hard links,
 // permissions.
 //

@@ -21,6 +21,7 @@ class Life {
   explicit Life(std::uint64_t seed) : story_({.seed = seed}), random_(story_.world().random()) {
     story_.setup.log.retention_interval = std::chrono::milliseconds(20);
     story_.setup.storage.ballast_size = 256_KiB;
+    story_.options.shards = static_cast<std::uint32_t>(random_.between(1, 3));
     ledger_.explains = [this](ErrorCode code) {
       if (code == ErrorCode::disk_full) ++refusals_;
       return is_gone(code) || (is_full_ && code == ErrorCode::disk_full);
@@ -29,33 +30,32 @@ class Life {
 
   void run() {
     begin();
-    work(5);
+    work(1, 0);
     fill();
     check();
     make_room();
-    work(5);
+    work(3, 0);
     fill();
     story_.kill();
     begin();
     check();
     make_room();
-    work(5);
+    work(3, 0);
     check();
     story_.expect_clean_stop();
   }
 
  private:
   void begin() {
-    story_.options.shards = static_cast<std::uint32_t>(random_.between(1, 3));
     story_.start();
     ASSERT_TRUE(story_.started()) << story_.why();
   }
 
-  void work(std::uint32_t steps) {
+  void work(std::uint32_t steps, std::uint64_t larger) {
     LoadMix mix;
     mix.small = 10;
-    mix.medium = random_.below(10);
-    mix.large = random_.below(10);
+    mix.medium = random_.below(larger + 1);
+    mix.large = random_.below(larger + 1);
     mix.looks = 100;
     mix.topics = 2;
     mix.segment_bytes = 256_KiB;
@@ -72,7 +72,7 @@ class Life {
     disk.set_capacity(disk.used() + k_room);
     is_full_ = true;
     refusals_ = 0;
-    for (int i = 0; i < 100 && refusals_ < k_refusals; ++i) work(20);
+    for (int i = 0; i < 100 && refusals_ < k_refusals; ++i) work(20, 10);
     EXPECT_GE(refusals_, k_refusals) << "the disk is not full";
     EXPECT_TRUE(story_.server().running()) << story_.why();
     is_full_ = false;

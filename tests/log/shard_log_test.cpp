@@ -196,6 +196,18 @@ TEST(ShardLog, ADeletedGroupIsGoneForGood) {
             true);
 }
 
+TEST(ShardLog, ADeletedGroupGivesItsSpaceBackThoughItsEntriesAreInTheCache) {
+  LogStory story(75);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    const std::uint64_t before = story.disk().used();
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 20; ++i) expect_ok(co_await story.append(logs, k_group, 20'000));
+    expect_ok(co_await story.remove(logs, k_group));
+    co_await logs.reactor.sleep(std::chrono::milliseconds(1));
+    EXPECT_LT(story.disk().used(), before + 128_KiB);
+  }));
+}
+
 TEST(ShardLog, AGroupIsDeletedWhileRetentionRemovesItsSegments) {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     LogStory story(seed);

@@ -166,7 +166,6 @@ TEST_P(AppendAllocations, AreNoneInSteadyState) {
 }
 INSTANTIATE_TEST_SUITE_P(Of, AppendAllocations,
                          testing::Values(Load{"SmallBatchesOneByOne", 100, 1, 1},
-                                         Load{"SmallBatchesOfManyPartitions", 1000, 16, 64},
                                          Load{"ManySmallBatchesOfOnePartition", 1000, 1, 128},
                                          Load{"LargeBatchesOneByOne", 70'000, 1, 1},
                                          Load{"LargeBatchesSideBySide", 250'000, 2, 4}),

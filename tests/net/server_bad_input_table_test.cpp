@@ -113,7 +113,7 @@ std::vector<BadInput> bad_preambles() {
       {"another magic", sealed(with_le(good(), k_magic_at, 0x324c524du)), protocol_error},
       {"another version", sealed(with_le<std::uint8_t>(good(), k_version_at, 2)), unsupported_version},
       {"flags", sealed(with_le<std::uint16_t>(good(), k_flags_at, 0x8000)), protocol_error},
-      {"an unknown type", sealed(with_le<std::uint8_t>(good(), k_type_at, 11)), protocol_error, Then::told},
+      {"an unknown type", sealed(with_le<std::uint8_t>(good(), k_type_at, 100)), protocol_error, Then::told},
       {"an answer", sealed(with_le<std::uint8_t>(good(), k_type_at, 134)), protocol_error, Then::told},
       {"an error", sealed(with_le<std::uint8_t>(good(), k_type_at, 255)), protocol_error, Then::told},
       {"a second hello", Peer::hello_frame(), protocol_error, Then::told},

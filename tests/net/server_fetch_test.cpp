@@ -30,6 +30,7 @@ INSTANTIATE_TEST_SUITE_P(Shards, ServerFetch, testing::Values(1u, k_shards));
 // is more. The shard read again and again, and did nothing else.
 TEST_P(ServerFetch, AMinimumThatTheMaximumCutsIsAnsweredAtOnce) {
   ServerStory story({.shards = GetParam()});
+  story.setup.log.cache_bytes = 16_MiB;
   story.run([](Reactor& here, Address server) -> Task<void> {
     std::vector<Peer> peers = co_await greet(here, server);
     co_await peers[0].create("orders", k_shards);
