@@ -1,6 +1,7 @@
 // Where the values of flags come from: command line, environment, config file, in this order.
 #include "tools/options.h"
 
+#include <cstdio>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -31,6 +32,7 @@ class OptionsTest : public testing::Test {
     for (const char* name :
          {"MILLRACE_PARTITIONS", "MILLRACE_SERVER", "MILLRACE_CONFIG", "MILLRACE_SEGMENT_BYTES"})
       unsetenv(name);
+    if (!file_.empty()) std::remove(file_.c_str());
   }
   // What goes wrong, or nothing.
   std::string parse(std::vector<std::string> arguments) {
@@ -47,7 +49,9 @@ class OptionsTest : public testing::Test {
     }
   }
   void write_config(const std::string& text) {
-    file_ = testing::TempDir() + "millrace-options-test.toml";
+    // Tests run side by side, each in a process of its own.
+    file_ = testing::TempDir() + "millrace-" + testing::UnitTest::GetInstance()->current_test_info()->name() +
+            ".toml";
     std::ofstream(file_) << text;
   }
 
