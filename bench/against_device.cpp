@@ -148,8 +148,9 @@ Result<void> measure(const Settings& settings, Report& report) {
 }  // namespace millrace::bench
 
 int main(int argc, char** argv) {
-  CLI::App app{"The log engine against fio: durable appends of 4 KiB and of 1 MiB, one at a time",
-               "against_device"};
-  app.footer("Example:\n  against_device --folder /var/tmp --rounds 5 --json device.json");
-  return millrace::bench::run_program(app, argc, argv, millrace::bench::measure);
+  return millrace::bench::run_program(
+      {.name = "against_device",
+       .what = "The log engine against fio: durable appends of 4 KiB and of 1 MiB, one at a time",
+       .example = "--folder /var/tmp --rounds 5 --json device.json"},
+      argc, argv, millrace::bench::measure);
 }

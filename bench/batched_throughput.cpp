@@ -92,19 +92,22 @@ Result<void> measure(const Settings& settings, const ProducerOptions& producer, 
 }  // namespace millrace::bench
 
 int main(int argc, char** argv) {
+  using namespace millrace::bench;
   millrace::ProducerOptions producer;
-  CLI::App app{"Records of 100 bytes and of 1 KiB, batched by the client library, durable",
-               "batched_throughput"};
-  app.add_option("--batch-bytes", producer.batch_bytes, "Size of a full batch")->capture_default_str();
-  app.add_option("--batches-in-flight", producer.batches_in_flight_max,
-                 "Batches that wait for their answer at most; with more than 5, they are not idempotent")
-      ->capture_default_str();
-  app.add_option("--buffered-bytes", producer.buffered_bytes_max, "Batches gathered or under way, at most")
-      ->capture_default_str();
-  app.footer("Example:\n  batched_throughput --folder /var/tmp --rounds 5 --json throughput.json");
-  return millrace::bench::run_program(
-      app, argc, argv, [&](const millrace::bench::Settings& settings, millrace::bench::Report& report) {
-        producer.idempotent = producer.batches_in_flight_max <= millrace::k_producer_batches_kept;
-        return millrace::bench::measure(settings, producer, report);
-      });
+  const Program program{
+      .name = "batched_throughput",
+      .what = "Records of 100 bytes and of 1 KiB, batched by the client library, durable",
+      .example = "--folder /var/tmp --rounds 5 --json throughput.json",
+      .flags = {
+          {.name = "--batch-bytes", .value = &producer.batch_bytes, .what = "Size of a full batch"},
+          {.name = "--batches-in-flight",
+           .value = &producer.batches_in_flight_max,
+           .what = "Batches that wait for their answer at most; with more than 5, they are not idempotent"},
+          {.name = "--buffered-bytes",
+           .value = &producer.buffered_bytes_max,
+           .what = "Batches gathered or under way, at most"}}};
+  return run_program(program, argc, argv, [&](const Settings& settings, Report& report) {
+    producer.idempotent = producer.batches_in_flight_max <= millrace::k_producer_batches_kept;
+    return measure(settings, producer, report);
+  });
 }

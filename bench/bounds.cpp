@@ -222,12 +222,15 @@ Result<void> measure(const Settings& settings, const Flags& flags, Report& repor
 
 int main(int argc, char** argv) {
   using namespace millrace::bench;
-  CLI::App app{"A quiet client's latency beside clients that are at the server's bounds", "bounds"};
   Flags flags;
-  app.add_option("--idle", flags.idle, "Idle connections")->capture_default_str();
-  app.add_option("--busy", flags.busy, "Connections that send two records a second")->capture_default_str();
-  app.footer("Example:\n  bounds --folder /var/tmp --rounds 3 --json bounds.json");
-  return run_program(app, argc, argv, [&flags](const Settings& settings, Report& report) {
+  const Program program{
+      .name = "bounds",
+      .what = "A quiet client's latency beside clients that are at the server's bounds",
+      .example = "--folder /var/tmp --rounds 3 --json bounds.json",
+      .flags = {
+          {.name = "--idle", .value = &flags.idle, .what = "Idle connections"},
+          {.name = "--busy", .value = &flags.busy, .what = "Connections that send two records a second"}}};
+  return run_program(program, argc, argv, [&](const Settings& settings, Report& report) {
     return measure(settings, flags, report);
   });
 }

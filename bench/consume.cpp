@@ -10,7 +10,6 @@
 #include "bench/support/samples.h"
 #include "bench/support/server.h"
 #include "net/client/consumer.h"
-#include "tools/options.h"
 
 namespace millrace::bench {
 namespace {
@@ -139,13 +138,15 @@ Result<void> measure(const Settings& settings, std::uint64_t stored, Report& rep
 }  // namespace millrace::bench
 
 int main(int argc, char** argv) {
+  using namespace millrace::bench;
   std::uint64_t stored = millrace::operator""_GiB(2);
-  CLI::App app{"Records read back: from the server's memory, and from its device against fio's reads",
-               "consume"};
-  millrace::tools::add_size(app, "--stored", stored, "Records of 1 KiB to read back from the device");
-  app.footer("Example:\n  consume --folder /var/tmp --rounds 5 --stored 4GiB --json consume.json");
-  return millrace::bench::run_program(
-      app, argc, argv, [&](const millrace::bench::Settings& settings, millrace::bench::Report& report) {
-        return millrace::bench::measure(settings, stored, report);
-      });
+  const Program program{
+      .name = "consume",
+      .what = "Records read back: from the server's memory, and from its device against fio's reads",
+      .example = "--folder /var/tmp --rounds 5 --stored 4GiB --json consume.json",
+      .flags = {
+          {.name = "--stored", .value = &stored, .what = "Records of 1 KiB to read back from the device"}}};
+  return run_program(program, argc, argv, [&](const Settings& settings, Report& report) {
+    return measure(settings, stored, report);
+  });
 }

@@ -85,14 +85,18 @@ Result<void> measure(const Settings& settings, std::uint32_t connections, Report
 }  // namespace millrace::bench
 
 int main(int argc, char** argv) {
+  using namespace millrace::bench;
   std::uint32_t connections = 1000;
-  CLI::App app{"Processor time and memory of a server that nobody uses, and of idle connections", "idle"};
-  app.add_option("--connections", connections, "Idle connections")
-      ->check(CLI::Range(1, 4000))
-      ->capture_default_str();
-  app.footer("Example:\n  idle --folder /var/tmp --seconds 20 --json idle.json");
-  return millrace::bench::run_program(
-      app, argc, argv, [&](const millrace::bench::Settings& settings, millrace::bench::Report& report) {
-        return millrace::bench::measure(settings, connections, report);
-      });
+  const Program program{
+      .name = "idle",
+      .what = "Processor time and memory of a server that nobody uses, and of idle connections",
+      .example = "--folder /var/tmp --seconds 20 --json idle.json",
+      .flags = {{.name = "--connections",
+                 .value = &connections,
+                 .what = "Idle connections",
+                 .least = 1,
+                 .most = 4000}}};
+  return run_program(program, argc, argv, [&](const Settings& settings, Report& report) {
+    return measure(settings, connections, report);
+  });
 }

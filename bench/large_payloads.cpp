@@ -147,14 +147,17 @@ Result<void> measure(const Settings& settings, std::uint32_t in_flight, Report& 
 }  // namespace millrace::bench
 
 int main(int argc, char** argv) {
+  using namespace millrace::bench;
   std::uint32_t in_flight = 5;
-  CLI::App app{"Payloads of 1 MiB, durable, against fio and a bare stream over loopback", "large_payloads"};
-  app.add_option("--in-flight", in_flight, "Payloads on their way at a time")
-      ->check(CLI::Range(1, 100))
-      ->capture_default_str();
-  app.footer("Example:\n  large_payloads --folder /var/tmp --rounds 5 --json large.json");
-  return millrace::bench::run_program(
-      app, argc, argv, [&](const millrace::bench::Settings& settings, millrace::bench::Report& report) {
-        return millrace::bench::measure(settings, in_flight, report);
-      });
+  const Program program{.name = "large_payloads",
+                        .what = "Payloads of 1 MiB, durable, against fio and a bare stream over loopback",
+                        .example = "--folder /var/tmp --rounds 5 --json large.json",
+                        .flags = {{.name = "--in-flight",
+                                   .value = &in_flight,
+                                   .what = "Payloads on their way at a time",
+                                   .least = 1,
+                                   .most = 100}}};
+  return run_program(program, argc, argv, [&](const Settings& settings, Report& report) {
+    return measure(settings, in_flight, report);
+  });
 }

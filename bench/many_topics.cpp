@@ -165,17 +165,22 @@ Result<void> measure(const Settings& settings, const Crowd& crowd, Report& repor
 }  // namespace millrace::bench
 
 int main(int argc, char** argv) {
-  millrace::bench::Crowd crowd;
-  CLI::App app{"Many small producers with a topic each, against all of them on one topic", "many_topics"};
-  app.add_option("--producers", crowd.producers, "Producers, and topics")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  app.add_option("--connections", crowd.connections, "Connections that they share, before they get one each")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  app.footer("Example:\n  many_topics --folder /var/tmp --rounds 5 --json topics.json");
-  return millrace::bench::run_program(
-      app, argc, argv, [&](const millrace::bench::Settings& settings, millrace::bench::Report& report) {
-        return millrace::bench::measure(settings, crowd, report);
-      });
+  using namespace millrace::bench;
+  Crowd crowd;
+  const Program program{.name = "many_topics",
+                        .what = "Many small producers with a topic each, against all of them on one topic",
+                        .example = "--folder /var/tmp --rounds 5 --json topics.json",
+                        .flags = {{.name = "--producers",
+                                   .value = &crowd.producers,
+                                   .what = "Producers, and topics",
+                                   .least = 1,
+                                   .most = 100'000},
+                                  {.name = "--connections",
+                                   .value = &crowd.connections,
+                                   .what = "Connections that they share, before they get one each",
+                                   .least = 1,
+                                   .most = 100'000}}};
+  return run_program(program, argc, argv, [&](const Settings& settings, Report& report) {
+    return measure(settings, crowd, report);
+  });
 }

@@ -128,8 +128,9 @@ Result<void> measure(const Settings& settings, Report& report) {
 }  // namespace millrace::bench
 
 int main(int argc, char** argv) {
-  CLI::App app{"One durable record of 1 KiB at a time, against fio and a bare ping-pong over loopback",
-               "request_latency"};
-  app.footer("Example:\n  request_latency --folder /var/tmp --rounds 5 --json latency.json");
-  return millrace::bench::run_program(app, argc, argv, millrace::bench::measure);
+  return millrace::bench::run_program(
+      {.name = "request_latency",
+       .what = "One durable record of 1 KiB at a time, against fio and a bare ping-pong over loopback",
+       .example = "--folder /var/tmp --rounds 5 --json latency.json"},
+      argc, argv, millrace::bench::measure);
 }

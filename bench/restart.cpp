@@ -12,7 +12,6 @@
 #include "engine/base/limits.h"
 #include "engine/base/units.h"
 #include "engine/reactor/wait.h"
-#include "tools/options.h"
 
 namespace millrace::bench {
 namespace {
@@ -146,15 +145,19 @@ Result<void> measure(const Settings& settings, const Options& options, Report& r
 }  // namespace millrace::bench
 
 int main(int argc, char** argv) {
-  millrace::bench::Options options;
-  CLI::App app{"Time of a start: after a clean stop, and after kill -9 with a full journal", "restart"};
-  millrace::tools::add_size(app, "--stored", options.stored, "What is stored in segments");
-  app.add_option("--partitions", options.partitions, "Partitions whose entries the journal holds")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  app.footer("Example:\n  restart --folder /var/tmp --rounds 5 --stored 8GiB --json restart.json");
-  return millrace::bench::run_program(
-      app, argc, argv, [&](const millrace::bench::Settings& settings, millrace::bench::Report& report) {
-        return millrace::bench::measure(settings, options, report);
-      });
+  using namespace millrace::bench;
+  Options options;
+  const Program program{
+      .name = "restart",
+      .what = "Time of a start: after a clean stop, and after kill -9 with a full journal",
+      .example = "--folder /var/tmp --rounds 5 --stored 8GiB --json restart.json",
+      .flags = {{.name = "--stored", .value = &options.stored, .what = "What is stored in segments"},
+                {.name = "--partitions",
+                 .value = &options.partitions,
+                 .what = "Partitions whose entries the journal holds",
+                 .least = 1,
+                 .most = 1000}}};
+  return run_program(program, argc, argv, [&](const Settings& settings, Report& report) {
+    return measure(settings, options, report);
+  });
 }

@@ -14,7 +14,6 @@
 #include "bench/support/server.h"
 #include "engine/base/units.h"
 #include "engine/reactor/wait.h"
-#include "tools/options.h"
 
 namespace millrace::bench {
 namespace {
@@ -231,19 +230,24 @@ Result<void> measure(const Settings& settings, const Options& options, Report& r
 }  // namespace millrace::bench
 
 int main(int argc, char** argv) {
-  millrace::bench::Options options;
-  CLI::App app{"Appends with many topics, much stored, many connections, and while checkpoints run",
-               "steady"};
-  app.add_option("--many", options.many, "Topics, and connections, where there are many")
-      ->check(CLI::Range(2, 4000))
-      ->capture_default_str();
-  millrace::tools::add_size(app, "--stored", options.stored, "What is stored where there is much");
-  app.add_option("--rate", options.per_second, "Appends a second")
-      ->check(CLI::Range(1.0, 1e6))
-      ->capture_default_str();
-  app.footer("Example:\n  steady --folder /var/tmp --rounds 5 --stored 20GiB --json steady.json");
-  return millrace::bench::run_program(
-      app, argc, argv, [&](const millrace::bench::Settings& settings, millrace::bench::Report& report) {
-        return millrace::bench::measure(settings, options, report);
-      });
+  using namespace millrace::bench;
+  Options options;
+  const Program program{
+      .name = "steady",
+      .what = "Appends with many topics, much stored, many connections, and while checkpoints run",
+      .example = "--folder /var/tmp --rounds 5 --stored 20GiB --json steady.json",
+      .flags = {{.name = "--many",
+                 .value = &options.many,
+                 .what = "Topics, and connections, where there are many",
+                 .least = 2,
+                 .most = 4000},
+                {.name = "--stored", .value = &options.stored, .what = "What is stored where there is much"},
+                {.name = "--rate",
+                 .value = &options.per_second,
+                 .what = "Appends a second",
+                 .least = 1,
+                 .most = 1e6}}};
+  return run_program(program, argc, argv, [&](const Settings& settings, Report& report) {
+    return measure(settings, options, report);
+  });
 }

@@ -5,8 +5,11 @@
 #include <cstdlib>
 #include <fmt/format.h>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <sys/utsname.h>
 #include <thread>
+
+#include "tools/table.h"
 
 namespace millrace::bench {
 namespace {

@@ -15,11 +15,11 @@
 
 #include <functional>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "bench/support/steal.h"
-#include "tools/table.h"
 
 namespace millrace::bench {
 
@@ -46,7 +46,7 @@ class Report {
   void remark(const std::string& text);
 
   [[nodiscard]] std::string text() const;
-  [[nodiscard]] tools::Json json() const;
+  [[nodiscard]] nlohmann::ordered_json json() const;
 
  private:
   struct Figure {
@@ -65,7 +65,7 @@ class Report {
   };
   [[nodiscard]] bool counts(const Measured& round) const;
   [[nodiscard]] std::vector<double> counted(const std::function<double(const Round&)>& of) const;
-  [[nodiscard]] tools::Json rows() const;
+  [[nodiscard]] nlohmann::ordered_json rows() const;
   [[nodiscard]] std::string steal_line() const;
 
   std::string program_, folder_;

@@ -1,11 +1,13 @@
 #include "bench/support/settings.h"
 
+#include <CLI/CLI.hpp>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <sched.h>
 
 #include "tools/exit_codes.h"
+#include "tools/options.h"
 #include "tools/terminal.h"
 
 namespace millrace::bench {
@@ -50,6 +52,20 @@ void add_settings(CLI::App& app, Settings& settings) {
   app.add_option("--millrace", settings.millrace, "The server's binary")->capture_default_str();
 }
 
+void add_flag(CLI::App& app, const OwnFlag& flag) {
+  if (auto* const* size = std::get_if<std::uint64_t*>(&flag.value)) {
+    tools::add_size(app, flag.name, **size, flag.what);
+  } else if (auto* const* count = std::get_if<std::uint32_t*>(&flag.value)) {
+    app.add_option(flag.name, **count, flag.what)
+        ->check(CLI::Range(static_cast<std::uint32_t>(flag.least), static_cast<std::uint32_t>(flag.most)))
+        ->capture_default_str();
+  } else {
+    app.add_option(flag.name, *std::get<double*>(flag.value), flag.what)
+        ->check(CLI::Range(flag.least, flag.most))
+        ->capture_default_str();
+  }
+}
+
 Result<void> write_json(const std::string& path, const std::string& text) {
   std::ofstream file(path);
   file << text;
@@ -68,21 +84,24 @@ Result<void> measure_and_report(const std::string& name, const Settings& setting
 
 }  // namespace
 
-int run_program(CLI::App& app, int argc, char** argv, const Measure& measure) {
+int run_program(const Program& program, int argc, char** argv, const Measure& measure) {
+  CLI::App app{program.what, program.name};
+  app.footer(fmt::format("Example:\n  {} {}", program.name, program.example));
   Settings settings;
   try {
+    for (const OwnFlag& flag : program.flags) add_flag(app, flag);
     add_settings(app, settings);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? tools::k_exit_ok : tools::k_exit_usage;
   }
   try {
-    if (auto measured = measure_and_report(app.get_name(), settings, measure); !measured) {
-      tools::write_error(fmt::format("{}: {}\n", app.get_name(), measured.error().message));
+    if (auto measured = measure_and_report(program.name, settings, measure); !measured) {
+      tools::write_error(fmt::format("{}: {}\n", program.name, measured.error().message));
       return tools::k_exit_failure;
     }
   } catch (const std::exception& error) {
-    tools::write_error(fmt::format("{}: {}\n", app.get_name(), error.what()));
+    tools::write_error(fmt::format("{}: {}\n", program.name, error.what()));
     return tools::k_exit_failure;
   }
   return tools::k_exit_ok;

@@ -1,10 +1,10 @@
 // What the programs under bench/ have in common on their command lines, and how they run.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "bench/support/report.h"
@@ -25,10 +25,26 @@ struct Settings {
 
 using Measure = std::function<Result<void>(const Settings&, Report&)>;
 
-// Parses the command line (`app` has the program's own flags), runs `measure`, prints the report and writes
-// its JSON. The exit status: 0 when everything was measured, whether or not targets were met; 1 when not, the
-// reason on standard error; 2 for a wrong command line.
-int run_program(CLI::App& app, int argc, char** argv, const Measure& measure);
+// A flag that a program has beside those of Settings.
+struct OwnFlag {
+  std::string name;
+  // Where its value goes, and its default. A u64 is a size, such as 8GiB.
+  std::variant<std::uint32_t*, double*, std::uint64_t*> value;
+  std::string what;
+  double least = 1, most = 1e9;  // of a number
+};
+
+struct Program {
+  std::string name;
+  std::string what;     // it measures
+  std::string example;  // of its flags
+  std::vector<OwnFlag> flags{};
+};
+
+// Parses the command line, runs `measure`, prints the report and writes its JSON. The exit status: 0 when
+// everything was measured, whether or not targets were met; 1 when not, the reason on standard error; 2 for a
+// wrong command line.
+int run_program(const Program& program, int argc, char** argv, const Measure& measure);
 
 // Processors that this process could use when this was first called, which run_program() does.
 [[nodiscard]] const std::vector<int>& allowed_cpus();
