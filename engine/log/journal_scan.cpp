@@ -14,10 +14,18 @@ constexpr std::uint64_t k_read_size = 1_MiB;
 // Reads in flight: enough for the full rate of today's drives.
 constexpr std::size_t k_reads_ahead = 4;
 
-// A whole file in memory.
+// A whole file in memory; the next one of no greater size is read into the same, whose pages are there then.
 struct FileBytes {
   std::unique_ptr<std::byte[]> bytes;
+  std::uint64_t capacity = 0;
   std::uint64_t size = 0;
+  void resize(std::uint64_t wanted) {
+    if (wanted > capacity) {
+      bytes = std::make_unique_for_overwrite<std::byte[]>(wanted);
+      capacity = wanted;
+    }
+    size = wanted;
+  }
   [[nodiscard]] std::span<const std::byte> from(std::uint64_t offset) const {
     return {bytes.get() + offset, size - offset};
   }
@@ -30,10 +38,9 @@ struct ReadAhead {
   Operation<std::uint64_t> operation;
 };
 
-Task<Result<FileBytes>> read_file(Reactor& reactor, File file) {
-  FileBytes content;
-  CO_TRY(content.size, co_await reactor.size(file));
-  content.bytes = std::make_unique_for_overwrite<std::byte[]>(content.size);
+Task<Result<void>> read_file(Reactor& reactor, File file, FileBytes& content) {
+  CO_TRY(const std::uint64_t size, co_await reactor.size(file));
+  content.resize(size);
   std::deque<ReadAhead> reads;
   std::uint64_t started = 0;
   for (std::uint64_t done = 0; done < content.size;) {
@@ -54,7 +61,7 @@ Task<Result<FileBytes>> read_file(Reactor& reactor, File file) {
     done += reads.front().length;
     reads.pop_front();
   }
-  co_return content;
+  co_return Result<void>{};
 }
 
 // Calls found(commit, is_whole) for each commit header in the file, block by block; the blocks of a whole
@@ -78,7 +85,8 @@ void walk_commits(const FileBytes& content, std::uint32_t file_id, const Wanted&
   }
 }
 
-Task<Result<FileBytes>> read_journal_file(Reactor& reactor, std::string path, std::uint64_t file_size) {
+Task<Result<void>> read_journal_file(Reactor& reactor, std::string path, std::uint64_t file_size,
+                                     FileBytes& content) {
   auto file = co_await reactor.open(path, {.mode = OpenMode::read, .direct = true});
   if (!file && file.error().code == ErrorCode::not_found) {
     co_return fail(
@@ -88,14 +96,14 @@ Task<Result<FileBytes>> read_journal_file(Reactor& reactor, std::string path, st
         path);
   }
   if (!file) co_return fail(std::move(file).error());
-  CO_TRY(FileBytes content, co_await read_file(reactor, *std::move(file)));
+  CO_TRY_VOID(co_await read_file(reactor, *std::move(file), content));
   if (content.size < file_size) {
     co_return fail(ErrorCode::corruption,
                    "{} has {} bytes, the journal's files have {}: its end is lost; put it back from a copy",
                    path, content.size, file_size);
   }
   content.size = std::min(content.size, file_size);
-  co_return content;
+  co_return Result<void>{};
 }
 
 }  // namespace
@@ -118,10 +126,11 @@ JournalFiles journal_files(const DataFolder& folder, const Identity& identity, s
 
 Task<Result<JournalScan>> scan_journal(Reactor& reactor, JournalFiles journal) {
   JournalScan scan;
+  FileBytes content;
   for (std::size_t place = 0; place < journal.files.size(); ++place) {
     const std::uint32_t id = journal.files[place];
-    CO_TRY(const FileBytes content,
-           co_await read_journal_file(reactor, journal.folder.journal_file(id), journal.file_size));
+    CO_TRY_VOID(
+        co_await read_journal_file(reactor, journal.folder.journal_file(id), journal.file_size, content));
     const auto wanted = [&](const CommitHeader& header, std::uint64_t offset) {
       return header.start_id == journal.start_id && header.journal == journal.number &&
              header.position % journal.file_size == offset &&
@@ -174,7 +183,8 @@ Task<Result<std::vector<std::byte>>> read_commit_body(Reactor& reactor, const Jo
 Task<Result<std::vector<CommitInFile>>> list_commits(Reactor& reactor, std::string path,
                                                      std::uint32_t file_id) {
   CO_TRY(File file, co_await reactor.open(path, {.mode = OpenMode::read, .direct = true}));
-  CO_TRY(const FileBytes content, co_await read_file(reactor, std::move(file)));
+  FileBytes content;
+  CO_TRY_VOID(co_await read_file(reactor, std::move(file), content));
   std::vector<CommitInFile> commits;
   walk_commits(
       content, file_id, [](const CommitHeader&, std::uint64_t) { return true; },
