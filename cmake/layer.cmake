@@ -5,12 +5,19 @@ function(millrace_layer name)
   target_link_libraries(millrace_${name} PUBLIC millrace_flags ${ARG_DEPENDS})
 endfunction()
 
-# millrace_test(NAME SOURCES ... DEPENDS ...): one GoogleTest program, its cases discovered by ctest.
+# millrace_test(NAME [SHORT] SOURCES ... DEPENDS ...): one GoogleTest program, its cases discovered by ctest. SHORT ones have
+# that label, and the target `short_tests` builds them: what CI repeats under sanitizers.
+add_custom_target(short_tests)
 function(millrace_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "SHORT" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE millrace_flags ${ARG_DEPENDS} GTest::gmock GTest::gtest_main)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+  set(label)
+  if(ARG_SHORT)
+    set(label LABELS short)
+    add_dependencies(short_tests ${name})
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300 ${label})
 endfunction()
 
 # millrace_fuzzer(NAME SOURCES ... DEPENDS ...): one libFuzzer program, built by the target `fuzzers`. The test
@@ -29,4 +36,5 @@ function(millrace_fuzzer name)
     message(FATAL_ERROR "fuzz/corpus/${name} holds no input to replay")
   endif()
   add_test(NAME Fuzz.${name} COMMAND ${name} ${corpus})
+  set_tests_properties(Fuzz.${name} PROPERTIES LABELS short)
 endfunction()

@@ -2,7 +2,7 @@
 add_library(server_story STATIC server_peer.cpp server_story.cpp)
 target_link_libraries(server_story PUBLIC millrace_flags millrace_net millrace_sim GTest::gtest)
 
-millrace_test(server_test
+millrace_test(server_test SHORT
   SOURCES
     server_bad_input_table_test.cpp
     server_bad_input_test.cpp
