@@ -31,6 +31,13 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// The value of an environment variable. An empty one counts as not set: that is how a shell or a unit file
+// takes a value back.
+const char* value_of_variable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr || *value == '\0' ? nullptr : value;
+}
+
 bool is_configurable(const CLI::Option* option) {
   static constexpr std::array<std::string_view, 4> k_of_the_program = {"help", "help-all", "version",
                                                                        "config"};
@@ -71,7 +78,7 @@ class ConfigFile : public CLI::ConfigTOML {
                                            best.empty() ? "" : fmt::format("; did you mean '{}'?", best)));
       }
       const std::string& variable = found->second->get_envname();
-      if (variable.empty() || std::getenv(variable.c_str()) == nullptr) kept.push_back(std::move(item));
+      if (variable.empty() || value_of_variable(variable) == nullptr) kept.push_back(std::move(item));
     }
     return kept;
   }
@@ -145,7 +152,7 @@ CLI::Option* add_duration(CLI::App& command, const std::string& names, Duration&
 
 void add_other_sources(CLI::App& program) {
   // CLI11 reads the file before the environment, so the variable is the default.
-  const char* file = std::getenv("MILLRACE_CONFIG");
+  const char* file = value_of_variable("MILLRACE_CONFIG");
   program
       .set_config("--config", file == nullptr ? "" : file,
                   "A TOML file with values of flags; also MILLRACE_CONFIG", file != nullptr)

@@ -143,6 +143,11 @@ TEST_F(BadPlace, APortThatIsTakenIsNamed) {
   EXPECT_THAT(second.errors, HasSubstr(server.address()));
 }
 
+TEST_F(BadPlace, AnEmptyVariableTakesTheFlagsDefault) {
+  const Finished listed = run({"topic", "list"}, "", {{"MILLRACE_SERVER", ""}, {"MILLRACE_CONFIG", ""}});
+  EXPECT_NE(listed.status, k_exit_usage) << listed.errors;
+}
+
 // Whatever a start cut or left alone must not need another log level to be seen.
 TEST_F(BadPlace, WhatAStartFoundIsSaidWithoutBeingAsked) {
   EXPECT_EQ(ServerProcess(folder_.path("data")).stop(), 0);

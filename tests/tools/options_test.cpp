@@ -108,6 +108,16 @@ TEST_F(OptionsTest, TheEnvironmentNamesTheFile) {
   EXPECT_EQ(partitions_, 7);
 }
 
+TEST_F(OptionsTest, AnEmptyVariableCountsAsNotSet) {
+  write_config("[topic.create]\npartitions = 7\n");
+  setenv("MILLRACE_PARTITIONS", "", 1);
+  EXPECT_EQ(parse({}), "");
+  EXPECT_EQ(partitions_, 7);
+  file_.clear();
+  setenv("MILLRACE_CONFIG", "", 1);
+  EXPECT_EQ(parse({}), "");
+}
+
 TEST_F(OptionsTest, AnUnknownKeyIsAnErrorThatNamesTheClosest) {
   write_config("[topic.create]\npartition = 7\n");
   EXPECT_THAT(parse({}), testing::AllOf(HasSubstr("topic.create.partition'"),
