@@ -132,11 +132,13 @@ void add_output_format(CLI::App& command, OutputFormat& format) {
 }
 
 CLI::Option* add_size(CLI::App& command, const std::string& names, std::uint64_t& bytes,
-                      const std::string& what, std::uint64_t most) {
-  const auto parse = [most](const std::string& text) -> Result<std::uint64_t> {
+                      const std::string& what, NumberRange range) {
+  const auto parse = [range](const std::string& text) -> Result<std::uint64_t> {
     TRY(const std::uint64_t size, parse_size(text));
-    if (size > most)
-      return fail(ErrorCode::invalid_argument, "'{}' is more than {}", text, format_size(most));
+    if (size > range.most)
+      return fail(ErrorCode::invalid_argument, "'{}' is more than {}", text, format_size(range.most));
+    if (size < range.least)
+      return fail(ErrorCode::invalid_argument, "'{}' is less than {}", text, format_size(range.least));
     return size;
   };
   return add_parsed(command, names, bytes, parse, what, "SIZE")
@@ -144,8 +146,15 @@ CLI::Option* add_size(CLI::App& command, const std::string& names, std::uint64_t
 }
 
 CLI::Option* add_duration(CLI::App& command, const std::string& names, Duration& duration,
-                          const std::string& what) {
-  const auto parse = [](const std::string& text) { return parse_duration(text); };
+                          const std::string& what, DurationRange range) {
+  const auto parse = [range](const std::string& text) -> Result<Duration> {
+    TRY(const Duration parsed, parse_duration(text));
+    if (parsed > range.most)
+      return fail(ErrorCode::invalid_argument, "'{}' is more than {}", text, format_duration(range.most));
+    if (parsed < range.least)
+      return fail(ErrorCode::invalid_argument, "'{}' is less than {}", text, format_duration(range.least));
+    return parsed;
+  };
   return add_parsed(command, names, duration, parse, what, "DURATION")
       ->default_str(duration == Duration::zero() ? "" : format_duration(duration));
 }

@@ -39,7 +39,7 @@ CLI::Option* add_parsed(CLI::App& command, const std::string& names, Value& valu
 template <class Value>
 CLI::Option* add_choice(CLI::App& command, const std::string& names, Value& value,
                         std::vector<std::pair<std::string, Value>> choices, const std::string& what);
-struct NumberRange {
+struct NumberRange {  // both ends are in it
   std::uint64_t least = 0;
   std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
 };
@@ -49,11 +49,15 @@ CLI::Option* add_number(CLI::App& command, const std::string& names, Number& num
                         NumberRange range = {});
 CLI::Option* add_address(CLI::App& command, const std::string& names, Address& address,
                          const std::string& what);
+// In bytes.
 CLI::Option* add_size(CLI::App& command, const std::string& names, std::uint64_t& bytes,
-                      const std::string& what,
-                      std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+                      const std::string& what, NumberRange range = {});
+struct DurationRange {
+  Duration least = Duration::zero();
+  Duration most = Duration::max();
+};
 CLI::Option* add_duration(CLI::App& command, const std::string& names, Duration& duration,
-                          const std::string& what);
+                          const std::string& what, DurationRange range = {});
 // What every command that talks to a server has, and what every command that prints something has.
 void add_server(CLI::App& command, Address& server);
 void add_output_format(CLI::App& command, OutputFormat& format);

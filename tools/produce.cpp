@@ -198,7 +198,7 @@ void add_delivery_flags(CLI::App& command, const std::shared_ptr<ProduceFlags>& 
                    "Fail if the topic does not exist, instead of creating it");
   add_number(command, "--partitions", flags->partitions, "Of a topic that is created", {.least = 1});
   add_size(command, "--batch-bytes", flags->batch_bytes, "Send a batch when it has this size",
-           k_batch_size_max);
+           {.most = k_batch_size_max});
   add_duration(command, "--linger", flags->linger, "Wait so long for more records when a batch could leave")
       ->default_str("0s");
   command.add_flag("--no-idempotence", flags->no_idempotence,

@@ -4,6 +4,7 @@
 #include <memory>
 #include <sched.h>
 
+#include "engine/base/limits.h"
 #include "engine/base/units.h"
 #include "engine/base/uuid.h"
 #include "engine/reactor/shard_threads.h"
@@ -27,6 +28,15 @@ std::uint32_t shards_default() {
   const int processors = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
   return std::clamp(static_cast<std::uint32_t>(processors) / 2, 1u, k_shards_default_max);
 }
+
+// Below a second a connection would be closed between two requests of a client that is merely slow.
+constexpr DurationRange k_idle_timeouts{.least = std::chrono::seconds(1)};
+// Each look goes through every partition of the shard.
+constexpr DurationRange k_retention_intervals{.least = std::chrono::milliseconds(100),
+                                              .most = std::chrono::hours(24)};
+constexpr NumberRange k_journal_file_sizes{.least = k_journal_file_size_min, .most = k_journal_file_size_max};
+// A stop writes at most what waits in memory.
+constexpr NumberRange k_ballast_sizes{.most = 16_GiB};
 
 struct ServeFlags {
   NodeSetup node;
@@ -79,16 +89,18 @@ void add_storage_flags(CLI::App& command, ServeFlags& flags) {
       command, "--cluster", flags.node.storage.cluster, &parse_uuid<ClusterId>,
       "The cluster that the folder must belong to; a new folder gets it. Without it: whatever it belongs to",
       "UUID");
-  add_size(command, "--journal-file-bytes", flags.node.storage.journal_file_size,
-           "Size of each of a shard's 4 journal files; a start with the same folder may change it");
+  add_size(
+      command, "--journal-file-bytes", flags.node.storage.journal_file_size,
+      "Size of each of a shard's 4 journal files, 1 MiB to 1 GiB; a start with the same folder may change it",
+      k_journal_file_sizes);
   add_size(command, "--ballast-bytes", flags.node.storage.ballast_size,
-           "Space given up when the disk is full, so that a stop still works");
+           "Space given up when the disk is full, so that a stop still works; 0: none", k_ballast_sizes);
   add_size(command, "--cache-bytes", flags.node.log.cache_bytes,
            "Recent records kept in memory for readers, a shard");
   add_size(command, "--unplaced-bytes", flags.node.log.unplaced_bytes_max,
            "Records in the journal alone, a shard; beyond it producers wait");
   add_duration(command, "--retention-interval", flags.node.log.retention_interval,
-               "How often old segments are looked for");
+               "How often old segments are looked for, 100ms to 1d", k_retention_intervals);
 }
 
 void add_server_flags(CLI::App& command, ServeFlags& flags) {
@@ -102,7 +114,7 @@ void add_server_flags(CLI::App& command, ServeFlags& flags) {
   add_number(command, "--connections", flags.node.server.connections_max, "Connections at a time, a shard",
              {.least = 1, .most = 1u << 20});
   add_duration(command, "--idle-timeout", flags.node.server.idle_timeout,
-               "Close connections that say nothing for so long");
+               "Close connections that say nothing for so long, at least 1s", k_idle_timeouts);
   add_choice<LogLevel>(command, "--log-level", flags.log_level,
                        {{"debug", LogLevel::debug},
                         {"info", LogLevel::info},

@@ -19,8 +19,9 @@ class OptionsTest : public testing::Test {
     CLI::App& topic = *program.add_subcommand("topic");
     CLI::App& create = *topic.add_subcommand("create");
     add_server(create, server_);
-    add_size(create, "--segment-bytes", size_, "");
-    add_duration(create, "--retention-age", age_, "");
+    add_size(create, "--segment-bytes", size_, "", {.least = 4096, .most = std::uint64_t{1} << 40});
+    add_duration(create, "--retention-age", age_, "",
+                 {.least = std::chrono::seconds(1), .most = std::chrono::hours(24 * 365)});
     add_output_format(create, format_);
     create.add_option("-p,--partitions", partitions_);
     add_number(create, "--count", count_, "", {.least = 1, .most = 10});
@@ -141,6 +142,14 @@ TEST_F(OptionsTest, ValuesThatMeanNothingAreRefused) {
   EXPECT_THAT(parse({"-p", "two"}), HasSubstr("--partitions"));
   setenv("MILLRACE_SEGMENT_BYTES", "many", 1);
   EXPECT_THAT(parse({}), HasSubstr("--segment-bytes"));
+}
+
+TEST_F(OptionsTest, SizesAndDurationsHaveARange) {
+  EXPECT_THAT(parse({"--segment-bytes", "0"}), HasSubstr("--segment-bytes: '0' is less than 4 KiB"));
+  EXPECT_THAT(parse({"--segment-bytes", "2TiB"}), HasSubstr("'2TiB' is more than 1 TiB"));
+  EXPECT_THAT(parse({"--retention-age", "0"}), HasSubstr("--retention-age: '0' is less than 1s"));
+  EXPECT_THAT(parse({"--retention-age", "366d"}), HasSubstr("'366d' is more than 365d"));
+  EXPECT_EQ(parse({"--segment-bytes", "4KiB", "--retention-age", "1s"}), "");
 }
 
 TEST_F(OptionsTest, WhatAValueMayBeIsSaidInTheWordsOfTheFlag) {
