@@ -20,7 +20,7 @@ constexpr std::size_t k_output_size = 256u << 10;
 constexpr const char* k_format_default = "%s\\n";
 
 struct ConsumeFlags {
-  Address server = ClientOptions{}.server;
+  HostPort server = server_default();
   std::string topic;
   StartOffset start;
   std::optional<std::uint64_t> count;

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "engine/base/units.h"
+#include "net/client/client.h"
 
 namespace millrace::tools {
 namespace {
@@ -115,14 +116,19 @@ Result<std::uint64_t> parse_number(const std::string& text, std::uint64_t least,
 
 }  // namespace options_detail
 
-void add_server(CLI::App& command, Address& server) {
-  add_address(command, "-s,--server", server, "Where the server listens");
+void add_server(CLI::App& command, HostPort& server) {
+  add_host_port(command, "-s,--server", server, "Where the server listens");
 }
 
-CLI::Option* add_address(CLI::App& command, const std::string& names, Address& address,
-                         const std::string& what) {
-  const auto parse = [](const std::string& text) { return parse_address(text); };
-  return add_parsed(command, names, address, parse, what, "HOST:PORT")->default_str(to_string(address));
+HostPort server_default() {
+  const Address address = ClientOptions{}.server;
+  return {address.host, address.port};
+}
+
+CLI::Option* add_host_port(CLI::App& command, const std::string& names, HostPort& place,
+                           const std::string& what) {
+  const auto parse = [](const std::string& text) { return parse_host_port(text); };
+  return add_parsed(command, names, place, parse, what, "HOST:PORT")->default_str(to_string(place));
 }
 
 void add_output_format(CLI::App& command, OutputFormat& format) {

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "engine/base/time.h"
-#include "engine/reactor/address.h"
+#include "engine/reactor/host_port.h"
 #include "tools/table.h"
 
 namespace millrace::tools {
@@ -47,8 +47,9 @@ struct NumberRange {  // both ends are in it
 template <class Number>
 CLI::Option* add_number(CLI::App& command, const std::string& names, Number& number, const std::string& what,
                         NumberRange range = {});
-CLI::Option* add_address(CLI::App& command, const std::string& names, Address& address,
-                         const std::string& what);
+// A name is taken as it is; whoever uses it resolves it.
+CLI::Option* add_host_port(CLI::App& command, const std::string& names, HostPort& place,
+                           const std::string& what);
 // In bytes.
 CLI::Option* add_size(CLI::App& command, const std::string& names, std::uint64_t& bytes,
                       const std::string& what, NumberRange range = {});
@@ -59,7 +60,9 @@ struct DurationRange {
 CLI::Option* add_duration(CLI::App& command, const std::string& names, Duration& duration,
                           const std::string& what, DurationRange range = {});
 // What every command that talks to a server has, and what every command that prints something has.
-void add_server(CLI::App& command, Address& server);
+void add_server(CLI::App& command, HostPort& server);
+// Where such a command looks for it unless it is told otherwise.
+[[nodiscard]] HostPort server_default();
 void add_output_format(CLI::App& command, OutputFormat& format);
 
 // ---- the environment and the file; once all commands and their flags are there

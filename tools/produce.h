@@ -9,11 +9,12 @@
 #include "net/client/client.h"
 #include "net/client/producer.h"
 #include "tools/format_string.h"
+#include "tools/options.h"
 
 namespace millrace::tools {
 
 struct ProduceFlags {
-  Address server = ClientOptions{}.server;
+  HostPort server = server_default();
   std::string topic;
   std::optional<std::uint32_t> partition;
   std::optional<std::string> key;

@@ -40,6 +40,7 @@ constexpr NumberRange k_ballast_sizes{.most = 16_GiB};
 
 struct ServeFlags {
   NodeSetup node;
+  HostPort listen = server_default();
   ShardsOptions shards{.count = shards_default(), .ring = {}, .log = {}};
   LogLevel log_level = LogLevel::warning;
   bool no_pin = false;
@@ -59,6 +60,9 @@ void say_hello(const ServeFlags& flags, const NodeStarted& started) {
 }
 
 int serve(ServeFlags& flags) {
+  const auto listen = resolve(flags.listen);
+  if (!listen) return report("serve", listen.error());
+  flags.node.listen = *listen;
   flags.node.storage.folder = std::filesystem::absolute(flags.node.storage.folder).lexically_normal();
   flags.node.server.server = "millrace " MILLRACE_VERSION;
   flags.node.started = [&flags](const NodeStarted& started) { say_hello(flags, started); };
@@ -104,7 +108,7 @@ void add_storage_flags(CLI::App& command, ServeFlags& flags) {
 }
 
 void add_server_flags(CLI::App& command, ServeFlags& flags) {
-  add_address(command, "--listen", flags.node.listen, "Where to listen; port 0 takes a free one");
+  add_host_port(command, "--listen", flags.listen, "Where to listen; port 0 takes a free one");
   add_number(command, "--shards", flags.shards.count, "Threads, each with its own part of the partitions",
              {.least = 1, .most = k_shards_max})
       ->default_str(fmt::format("half of the processors, here {}", flags.shards.count));

@@ -11,7 +11,7 @@ namespace millrace::tools {
 namespace {
 
 struct StatusFlags {
-  Address server = ClientOptions{}.server;
+  HostPort server = server_default();
   OutputFormat format = OutputFormat::table;
 };
 
@@ -47,7 +47,7 @@ Json json_of(const ServerStatus& status, const Address& server) {
 Task<int> show(const StatusFlags& flags, Client& client) {
   const auto status = co_await client.status();
   if (!status) co_return report("status", status.error());
-  const Json json = json_of(*status, flags.server);
+  const Json json = json_of(*status, client.options().server);
   if (flags.format == OutputFormat::json) {
     write_output(json_text(json));
   } else {

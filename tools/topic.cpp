@@ -16,7 +16,7 @@ namespace millrace::tools {
 namespace {
 
 struct TopicFlags {
-  Address server = ClientOptions{}.server;
+  HostPort server = server_default();
   OutputFormat format = OutputFormat::table;
   TopicSpec topic;
   TopicSettingsChange change;

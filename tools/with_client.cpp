@@ -42,14 +42,16 @@ Task<int> until_signal(Reactor& reactor, Task<void> work) {
   co_return race.done ? 0 : race.signal;
 }
 
-int with_client(std::string_view command, const Address& server, const ClientMain& main, Signals signals) {
+int with_client(std::string_view command, const HostPort& server, const ClientMain& main, Signals signals) {
+  const auto address = resolve(server);
+  if (!address) return report(command, address.error());
   ShardsOptions options;
   options.ring.signals = signals == Signals::are_awaited;
   options.ring.registered_bytes = 0;  // for direct I/O, of which clients do none
   const auto ended = run_uring(options, [&](UringReactor& reactor) -> Task<int> {
     Client client(
         reactor,
-        {.server = server, .name = "millrace " MILLRACE_VERSION, .connect_patience = Duration::zero()});
+        {.server = *address, .name = "millrace " MILLRACE_VERSION, .connect_patience = Duration::zero()});
     co_return co_await main(reactor, client);
   });
   return ended ? *ended : report(command, ended.error());

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string_view>
 
+#include "engine/reactor/host_port.h"
 #include "engine/reactor/uring_reactor.h"
 #include "net/client/client.h"
 
@@ -17,8 +18,8 @@ using ClientMain = std::function<Task<int>(UringReactor&, Client&)>;
 enum class Signals : std::uint8_t { end_the_process, are_awaited };
 
 // Runs `main` on a reactor of this thread, with a client that gives up at the first failed attempt to
-// connect.
-int with_client(std::string_view command, const Address& server, const ClientMain& main,
+// connect. A name that cannot be resolved is such an attempt.
+int with_client(std::string_view command, const HostPort& server, const ClientMain& main,
                 Signals signals = Signals::end_the_process);
 
 // Runs `work` to its end, or until the process is asked to stop: then what it waits for is cancelled, and the

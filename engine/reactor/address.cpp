@@ -1,76 +1,14 @@
 #include "engine/reactor/address.h"
 
-#include <arpa/inet.h>
-#include <charconv>
 #include <fmt/format.h>
-#include <memory>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
+
+#include "engine/reactor/host_port.h"
 
 namespace millrace {
-namespace {
-
-constexpr const char* k_expected = "expected HOST:PORT, as in 127.0.0.1:7420 or [::1]:7420";
-
-Result<std::string> resolve(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (const int rc = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); rc != 0) {
-    return fail(ErrorCode::invalid_argument, "cannot resolve the host name \"{}\": {}", host,
-                ::gai_strerror(rc));
-  }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
-  // IPv4 first where a name has both: servers listen on 127.0.0.1 unless told otherwise.
-  const addrinfo* best = found;
-  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
-    if (at->ai_family == AF_INET) {
-      best = at;
-      break;
-    }
-  }
-  char text[NI_MAXHOST];
-  if (const int rc =
-          ::getnameinfo(best->ai_addr, best->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
-      rc != 0) {
-    return fail(ErrorCode::invalid_argument, "cannot resolve the host name \"{}\": {}", host,
-                ::gai_strerror(rc));
-  }
-  return std::string(text);
-}
-
-}  // namespace
 
 Result<Address> parse_address(std::string_view text) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) {
-    return fail(ErrorCode::invalid_argument, "\"{}\" is no address: {}", text, k_expected);
-  }
-  std::string_view host = text.substr(0, colon);
-  const std::string_view port_text = text.substr(colon + 1);
-  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (bracketed) host = host.substr(1, host.size() - 2);
-  if (!bracketed && host.find_first_of(":[]") != std::string_view::npos) {
-    return fail(ErrorCode::invalid_argument, "\"{}\" is no address: {}", text, k_expected);
-  }
-
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
-  if (port_text.empty() || error != std::errc{} || end != port_text.data() + port_text.size()) {
-    return fail(ErrorCode::invalid_argument, "\"{}\" in \"{}\" is no port (0 to 65535): {}", port_text, text,
-                k_expected);
-  }
-
-  std::string name(host);
-  in6_addr numeric{};
-  if (::inet_pton(AF_INET, name.c_str(), &numeric) == 1 ||
-      ::inet_pton(AF_INET6, name.c_str(), &numeric) == 1) {
-    return Address{std::move(name), port};
-  }
-  TRY(std::string resolved, resolve(name));
-  return Address{std::move(resolved), port};
+  TRY(const HostPort place, parse_host_port(text));
+  return resolve(place);
 }
 
 std::string to_string(const Address& address) {

@@ -17,7 +17,7 @@ struct Address {
 
 // "127.0.0.1:7420", "[::1]:7420", "localhost:7420"; resolves a name by the system's resolver, which may
 // block: for start-up and command lines, not for a shard at work. Errors: invalid_argument, with what was
-// expected.
+// expected; unavailable for a name that stands for nothing.
 [[nodiscard]] Result<Address> parse_address(std::string_view text);
 [[nodiscard]] std::string to_string(const Address& address);
 

@@ -8,6 +8,7 @@
 
 #include "engine/reactor/address.h"
 #include "engine/reactor/frame_allocator.h"
+#include "engine/reactor/host_port.h"
 #include "engine/reactor/request.h"
 #include "engine/reactor/ring_queue.h"
 #include "engine/reactor/spsc_ring.h"
@@ -141,7 +142,17 @@ TEST(Address, RefusalsSayWhatWasExpected) {
     EXPECT_EQ(address.error().code, ErrorCode::invalid_argument);
     EXPECT_THAT(address.error().message, HasSubstr("expected HOST:PORT")) << text;
   }
-  EXPECT_THAT(parse_address("no.such.host.invalid:1").error().message, HasSubstr("cannot resolve"));
+}
+
+TEST(HostPort, ANameIsReadWithoutAskingForItAndResolvedLater) {
+  const auto place = parse_host_port("no.such.host.invalid:1");
+  ASSERT_TRUE(place.has_value());
+  EXPECT_EQ(to_string(*place), "no.such.host.invalid:1");
+  const auto address = resolve(*place);
+  ASSERT_FALSE(address.has_value());
+  EXPECT_EQ(address.error().code, ErrorCode::unavailable);
+  EXPECT_THAT(address.error().message, HasSubstr("cannot resolve"));
+  EXPECT_EQ(resolve({"::1", 7}), (Address{"::1", 7}));
 }
 
 TEST(Slices, KnowTheirLengthAndLimit) {

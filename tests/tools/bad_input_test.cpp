@@ -100,6 +100,9 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     NoServer, BadCommandLine,
     testing::Values(BadInput{{"status", "-s", "127.0.0.1:1"}, k_exit_unavailable, "127.0.0.1:1"},
+                    BadInput{{"status", "-s", "no.such.host.invalid:1"},
+                             k_exit_unavailable,
+                             "cannot resolve the host name \"no.such.host.invalid\""},
                     BadInput{{"topic", "list", "-s", "127.0.0.1:1"}, k_exit_unavailable, "127.0.0.1:1"},
                     BadInput{{"topic", "create", "t", "-s", "127.0.0.1:1"}, k_exit_unavailable, ""},
                     BadInput{{"topic", "describe", "t", "-s", "127.0.0.1:1"}, k_exit_unavailable, ""},

@@ -57,7 +57,7 @@ class OptionsTest : public testing::Test {
   }
 
   std::string file_;
-  Address server_{"127.0.0.1", 7420};
+  HostPort server_ = server_default();
   std::uint64_t size_ = 0;
   Duration age_{0};
   OutputFormat format_ = OutputFormat::table;
@@ -150,6 +150,12 @@ TEST_F(OptionsTest, SizesAndDurationsHaveARange) {
   EXPECT_THAT(parse({"--retention-age", "0"}), HasSubstr("--retention-age: '0' is less than 1s"));
   EXPECT_THAT(parse({"--retention-age", "366d"}), HasSubstr("'366d' is more than 365d"));
   EXPECT_EQ(parse({"--segment-bytes", "4KiB", "--retention-age", "1s"}), "");
+}
+
+TEST_F(OptionsTest, ANameOfAServerIsNotLookedUp) {
+  EXPECT_EQ(parse({"--server", "no.such.host.invalid:7421"}), "");
+  EXPECT_EQ(server_.host, "no.such.host.invalid");
+  EXPECT_EQ(server_.port, 7421);
 }
 
 TEST_F(OptionsTest, WhatAValueMayBeIsSaidInTheWordsOfTheFlag) {
