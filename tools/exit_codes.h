@@ -11,10 +11,12 @@ enum ExitCode : int {
   k_exit_usage = 2,        // the command line, the environment or the config file is wrong
   k_exit_unavailable = 3,  // no server could be reached
   k_exit_unknown = 4,      // a request was sent and no answer came: it may or may not have happened
+  k_exit_sync_failed = 5,  // serve: the device failed a sync; look at it before the next start
   k_exit_unhealthy = 10,   // log verify found damage; doctor found what keeps a server from starting
   k_exit_signal = 128,     // plus the signal's number: told to stop before it was done
 };
 
+// Of a command that asks a server for something.
 [[nodiscard]] constexpr ExitCode exit_code_of(ErrorCode code) {
   switch (code) {
     case ErrorCode::unavailable:
@@ -26,6 +28,11 @@ enum ExitCode : int {
     default:
       return k_exit_failure;
   }
+}
+// Of serve, which asks nobody: whatever keeps it from running is a failure, also a port that is taken, but
+// for the one that must not be answered by a restart.
+[[nodiscard]] constexpr ExitCode serve_exit_code_of(ErrorCode code) {
+  return code == ErrorCode::sync_failed ? k_exit_sync_failed : k_exit_failure;
 }
 
 }  // namespace millrace::tools

@@ -59,9 +59,14 @@ void say_hello(const ServeFlags& flags, const NodeStarted& started) {
                   shards == 1 ? "" : "s", server, server));
 }
 
+int report_end(const Error& error) {
+  report("serve", error);
+  return serve_exit_code_of(error.code);
+}
+
 int serve(ServeFlags& flags) {
   const auto listen = resolve(flags.listen);
-  if (!listen) return report("serve", listen.error());
+  if (!listen) return report_end(listen.error());
   flags.node.listen = *listen;
   flags.node.storage.folder = std::filesystem::absolute(flags.node.storage.folder).lexically_normal();
   flags.node.server.server = "millrace " MILLRACE_VERSION;
@@ -75,14 +80,14 @@ int serve(ServeFlags& flags) {
     auto ended = co_await run_node_shard(reactor, node);
     if (reactor.shard() == ShardId{0}) result = std::move(ended);
   });
-  if (!threads) return report("serve", threads.error());
+  if (!threads) return report_end(threads.error());
   (*threads)->join();
   if (result) return k_exit_ok;
   Error& error = result.error();
   if (error.code == ErrorCode::corruption)
     error.message +=
         fmt::format("\nEvery damage is named by: millrace log verify {}", flags.node.storage.folder);
-  return report("serve", error);
+  return report_end(error);
 }
 
 void add_storage_flags(CLI::App& command, ServeFlags& flags) {
@@ -136,7 +141,8 @@ void add_serve(CLI::App& program, Run& run) {
   add_storage_flags(command, *flags);
   add_server_flags(command, *flags);
   command.footer(
-      "The first line on standard output, when clients can connect, names folder, address and shards.\n\n"
+      "The first line on standard output, when clients can connect, names folder, address and shards.\n"
+      "Exit status 5: the device failed a sync; look at it before the next start.\n\n"
       "Example:\n  millrace serve --data /var/lib/millrace --listen 127.0.0.1:7420 --shards 2");
   command.callback([&run, flags] { run = [flags] { return serve(*flags); }; });
 }

@@ -154,8 +154,16 @@ TEST_F(BadPlace, APortThatIsTakenIsNamed) {
   Arguments arguments = serve_arguments(folder_.path("other"));
   arguments[4] = server.address();
   const Finished second = run(arguments);
-  EXPECT_EQ(second.status, k_exit_unavailable);
+  EXPECT_EQ(second.status, k_exit_failure);
   EXPECT_THAT(second.errors, HasSubstr(server.address()));
+}
+
+TEST_F(BadPlace, AListenerWhoseNameCannotBeResolvedIsNoServer) {
+  const Finished refused =
+      run(serve_arguments(folder_.path("data"), {"--listen", "no.such.host.invalid:7420"}));
+  EXPECT_EQ(refused.status, k_exit_failure);
+  EXPECT_THAT(refused.errors, HasSubstr("cannot resolve"));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path("data")));
 }
 
 TEST_F(BadPlace, AnEmptyVariableTakesTheFlagsDefault) {
