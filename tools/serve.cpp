@@ -8,6 +8,7 @@
 #include "engine/base/units.h"
 #include "engine/base/uuid.h"
 #include "engine/reactor/shard_threads.h"
+#include "net/client/client.h"
 #include "net/node.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
@@ -19,7 +20,6 @@ namespace {
 
 constexpr std::uint32_t k_shards_default_max = 8;
 constexpr std::uint32_t k_shards_max = 256;
-constexpr std::uint16_t k_port_default = 7420;
 
 // Half of the processors: clients and the kernel's work with devices and sockets need the others.
 std::uint32_t shards_default() {
@@ -46,11 +46,18 @@ struct ServeFlags {
   bool no_pin = false;
 };
 
+// What a client on this machine needs to reach a server that listens there; nothing where it looks by itself.
+std::string server_flag_for(const Address& listening) {
+  Address server = listening;
+  if (listening.host == "0.0.0.0") server.host = "127.0.0.1";
+  if (listening.host == "::") server.host = "::1";
+  return server == ClientOptions{}.server ? "" : fmt::format(" -s {}", to_string(server));
+}
+
 // The first line names folder and addresses (scripts wait for it), the others what to try next.
 void say_hello(const ServeFlags& flags, const NodeStarted& started) {
   const std::uint32_t shards = flags.shards.count;
-  const std::string server =
-      started.address.port == k_port_default ? "" : fmt::format(" -s {}", to_string(started.address));
+  const std::string server = server_flag_for(started.address);
   write_output(
       fmt::format("millrace {}: data {}, listening on {}, {} shard{}\n"
                   "Try:  echo hello | millrace produce greetings{}\n"

@@ -52,6 +52,19 @@ TEST_F(EndToEnd, TheFirstLineNamesFolderAddressAndShards) {
                                       server_.address() + ", 1 shard\n");
 }
 
+TEST_F(EndToEnd, TheHintNamesTheServerUnlessItIsFoundWithoutIt) {
+  EXPECT_THAT(server_.process().read_line(), HasSubstr("produce greetings -s " + server_.address() + "\n"));
+  ServerProcess everywhere(folder_.path("everywhere"), {"--listen", "0.0.0.0:0"});
+  const std::string port = everywhere.address().substr(everywhere.address().find(':'));
+  EXPECT_THAT(everywhere.process().read_line(), HasSubstr("greetings -s 127.0.0.1" + port + "\n"));
+}
+
+// The usual port of another host is not where a client looks.
+TEST_F(EndToEnd, TheHintNamesAnotherHost) {
+  ServerProcess other(folder_.path("other"), {"--listen", "127.0.0.2:7420"});
+  EXPECT_THAT(other.process().read_line(), HasSubstr("greetings -s 127.0.0.2:7420\n"));
+}
+
 TEST_F(EndToEnd, LinesComeBackByteForByte) {
   std::string text = "first\n\nafter an empty line\n";
   text += std::string("nul \0 inside\n", 13) + "\xff\xfe\x80 no utf-8\r\n";
