@@ -29,7 +29,7 @@ std::int64_t milliseconds(Duration duration) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
 }
 
-// 0 means "no limit" and "the server's default" on the wire; here it is null.
+// 0 means "no limit" on the wire; here it is null.
 Json or_null(std::uint64_t value) {
   return value == 0 ? Json() : Json(value);
 }
@@ -60,9 +60,11 @@ Json json_of(const PartitionDescription& partition) {
 Task<int> create(TopicFlags& flags, Client& client) {
   const auto id = co_await client.create_topic(flags.topic);
   if (!id) co_return report("topic create", id.error());
-  flags.topic.id = *id;
   if (flags.format == OutputFormat::json) {
-    write_output(json_text(json_of(flags.topic)));
+    // The server knows what stands for the settings that were not given.
+    const auto made = co_await client.describe_topic(flags.topic.name);
+    if (!made) co_return report("topic create", made.error());
+    write_output(json_text(json_of(made->topic)));
   } else {
     write_output(fmt::format("created topic {} with {} partition{}\n", flags.topic.name,
                              flags.topic.partitions, flags.topic.partitions == 1 ? "" : "s"));
@@ -86,7 +88,7 @@ Task<int> describe(TopicFlags& flags, Client& client) {
   Json rows = Json::array();
   for (const PartitionDescription& partition : description->partitions) rows.push_back(json_of(partition));
   if (flags.format == OutputFormat::json) {
-    topic["partition"] = rows;
+    topic["partition_states"] = rows;
     write_output(json_text(topic));
   } else {
     write_output(list_of(topic) + "\n" + table_of(rows));

@@ -260,12 +260,22 @@ TEST_F(EndToEnd, TopicsAreCreatedListedDescribedAndDeleted) {
   EXPECT_TRUE(list[1]["retention_bytes"].is_null());
   output_of({"produce", "events", "-p", "2"}, "a\nb\n");
   const json described = json::parse(output_of({"topic", "describe", "events", "--format", "json"}));
-  EXPECT_EQ(described["partition"][2]["durable_end"], 2);
-  EXPECT_EQ(described["partition"][0]["durable_end"], 0);
+  EXPECT_EQ(described["partitions"], 3);
+  EXPECT_EQ(described["partition_states"][2]["durable_end"], 2);
+  EXPECT_EQ(described["partition_states"][0]["durable_end"], 0);
   EXPECT_THAT(output_of({"topic", "describe", "events"}), HasSubstr("durable_end"));
   EXPECT_EQ(output_of({"topic", "delete", "events"}), "deleted topic events\n");
   EXPECT_EQ(millrace({"topic", "describe", "events"}).status, k_exit_failure);
   EXPECT_EQ(json::parse(output_of({"topic", "list", "--format", "json"})).size(), 1u);
+}
+
+TEST_F(EndToEnd, ATopicHasTheSameFieldsWhereverItIsShown) {
+  const json created = json::parse(output_of({"topic", "create", "t", "-p", "2", "--format", "json"}));
+  EXPECT_EQ(created["segment_bytes"], 256 << 20);
+  EXPECT_EQ(json::parse(output_of({"topic", "list", "--format", "json"}))[0], created);
+  json described = json::parse(output_of({"topic", "describe", "t", "--format", "json"}));
+  described.erase("partition_states");
+  EXPECT_EQ(described, created);
 }
 
 TEST_F(EndToEnd, SettingsChangeAndTheOthersStay) {
