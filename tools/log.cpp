@@ -1,5 +1,6 @@
 // millrace log dump|verify
 #include <memory>
+#include <utility>
 #include <variant>
 
 #include "engine/log/dump.h"
@@ -47,9 +48,9 @@ Task<int> dump(const LogFlags& flags, Reactor& reactor) {
                ? json_of(item).dump(-1, ' ', false, Json::error_handler_t::replace)
                : to_line(item);
     out.push_back('\n');
-    if (out.size() < k_output_size) return;
-    write_output(out);
-    out.clear();
+    if (out.size() < k_output_size) return DumpNext::go_on;
+    const Output output = write_output(std::exchange(out, {}));
+    return output == Output::open ? DumpNext::go_on : DumpNext::stop;
   });
   write_output(out);
   co_return dumped ? static_cast<int>(k_exit_ok) : report("log dump", dumped.error());

@@ -132,8 +132,15 @@ class Dumper {
         sink_(std::move(sink)) {}
 
   Task<Result<void>> run() {
+    auto dumped = co_await dump_all();
+    if (stopped_) co_return Result<void>{};
+    co_return dumped;
+  }
+
+ private:
+  Task<Result<void>> dump_all() {
     CO_TRY(context_.identity, co_await read_identity(context_));
-    dump_identity();
+    CO_TRY_VOID(dump_identity());
     if (options_.journals) {
       for (const auto& journal : context_.identity.journals) {
         for (const std::uint32_t file : journal) CO_TRY_VOID(co_await dump_journal_file(file));
@@ -143,16 +150,18 @@ class Dumper {
     co_return Result<void>{};
   }
 
- private:
-  void emit(std::string kind, const std::string& file, std::uint64_t position, Fields fields) const {
-    sink_({std::move(kind), file, position, std::move(fields)});
+  // `cancelled` when the sink has enough: the way out of everything is the one that errors take.
+  Result<void> emit(std::string kind, const std::string& file, std::uint64_t position, Fields fields) {
+    stopped_ = sink_({std::move(kind), file, position, std::move(fields)}) == DumpNext::stop;
+    if (stopped_) return fail(ErrorCode::cancelled, "the sink has enough");
+    return {};
   }
-  void emit_damage(const std::string& file, std::uint64_t position, const std::string& what) const {
-    emit("damage", file, position, {{"what", what}});
+  Result<void> emit_damage(const std::string& file, std::uint64_t position, const std::string& what) {
+    return emit("damage", file, position, {{"what", what}});
   }
   [[nodiscard]] bool is_wanted(GroupId group) const { return !options_.group || *options_.group == group; }
 
-  void dump_identity() const {
+  Result<void> dump_identity() {
     const Identity& identity = context_.identity;
     Fields fields{{"cluster", to_string(identity.cluster)},
                   {"node", std::uint64_t{identity.node.value()}},
@@ -164,50 +173,45 @@ class Dumper {
       fields.emplace_back(fmt::format("journal_{}", i),
                           fmt::format("{}", fmt::join(identity.journals[i], ",")));
     }
-    emit("identity", context_.folder.identity(), 0, std::move(fields));
+    return emit("identity", context_.folder.identity(), 0, std::move(fields));
   }
 
   Task<Result<void>> dump_journal_file(std::uint32_t id) {
     const std::string path = context_.folder.journal_file(id);
     auto commits = co_await list_commits(context_.reactor, path, id);
     if (!commits && commits.error().code == ErrorCode::not_found) {
-      emit_damage(path, 0, "the file is missing");
-      co_return Result<void>{};
+      co_return emit_damage(path, 0, "the file is missing");
     }
     if (!commits) co_return fail(std::move(commits).error());
     for (const auto& [commit, is_whole] : *commits) {
       if (commit.header.start_id != context_.identity.start_id && !options_.all_commits) continue;
-      dump_commit(path, commit, is_whole);
+      CO_TRY_VOID(dump_commit(path, commit, is_whole));
     }
     co_return Result<void>{};
   }
 
-  void dump_commit(const std::string& path, const ScannedCommit& commit, bool is_whole) const {
+  Result<void> dump_commit(const std::string& path, const ScannedCommit& commit, bool is_whole) {
     const CommitHeader& header = commit.header;
-    emit("commit", path, commit.place.offset,
-         {{"sequence", header.sequence.value()},
-          {"start_id", hex(header.start_id)},
-          {"journal", std::uint64_t{header.journal}},
-          {"complete_through", header.complete_through.value()},
-          {"records", std::uint64_t{header.record_count}},
-          {"bytes", header.size()}});
-    if (!is_whole) {
-      emit_damage(path, commit.place.offset, "the commit's body does not match its checksum");
-      return;
-    }
+    TRY_VOID(emit("commit", path, commit.place.offset,
+                  {{"sequence", header.sequence.value()},
+                   {"start_id", hex(header.start_id)},
+                   {"journal", std::uint64_t{header.journal}},
+                   {"complete_through", header.complete_through.value()},
+                   {"records", std::uint64_t{header.record_count}},
+                   {"bytes", header.size()}}));
+    if (!is_whole)
+      return emit_damage(path, commit.place.offset, "the commit's body does not match its checksum");
     JournalRecordReader reader(commit.body);
     while (!reader.done()) {
       auto record = reader.next();
-      if (!record) {
-        emit_damage(path, commit.place.offset, record.error().message);
-        return;
-      }
+      if (!record) return emit_damage(path, commit.place.offset, record.error().message);
       const bool is_of_group = !std::holds_alternative<CheckpointEndRecord>(record->body);
       if (is_of_group ? !is_wanted(record->group) : options_.group.has_value()) continue;
       Fields fields = std::visit(FieldsOf{}, record->body);
       if (is_of_group) fields.emplace(fields.begin() + 1, "group", record->group.value());
-      emit("record", path, commit.place.offset, std::move(fields));
+      TRY_VOID(emit("record", path, commit.place.offset, std::move(fields)));
     }
+    return {};
   }
 
   Task<Result<void>> dump_groups() {
@@ -230,17 +234,14 @@ class Dumper {
     CO_TRY(File file, co_await context_.reactor.open(path, {.mode = OpenMode::read, .direct = true}));
     auto header = co_await read_segment_header(context_.reactor, file);
     if (!header && header.error().code == ErrorCode::io_error) co_return fail(std::move(header).error());
-    if (!header) {
-      emit_damage(path, 0, header.error().message);
-      co_return Result<void>{};
-    }
-    emit("segment", path, 0,
-         {{"group", header->group.value()},
-          {"first_index", header->first_index.value()},
-          {"first_offset", header->first_offset.value()},
-          {"chain_before", hex(header->chain_before)},
-          {"cluster", to_string(header->cluster)},
-          {"created_at", header->created_at.milliseconds}});
+    if (!header) co_return emit_damage(path, 0, header.error().message);
+    CO_TRY_VOID(emit("segment", path, 0,
+                     {{"group", header->group.value()},
+                      {"first_index", header->first_index.value()},
+                      {"first_offset", header->first_offset.value()},
+                      {"chain_before", hex(header->chain_before)},
+                      {"cluster", to_string(header->cluster)},
+                      {"created_at", header->created_at.milliseconds}}));
     CO_TRY(const auto footer, co_await read_footer(context_.reactor, file));
     ScanRange range = range_of(*header);
     if (footer) {
@@ -248,7 +249,7 @@ class Dumper {
       range.end_position = footer->end_position;
     }
     CO_TRY_VOID(co_await dump_entries(path, file, header->group, range));
-    if (footer) dump_footer(path, *footer);
+    if (footer) co_return dump_footer(path, *footer);
     co_return Result<void>{};
   }
 
@@ -257,29 +258,27 @@ class Dumper {
     while (true) {
       auto entry = co_await scanner.next();
       if (!entry && entry.error().code != ErrorCode::corruption) co_return fail(std::move(entry).error());
-      if (!entry) {
-        // Behind the log's end it is what a torn or a cut write has left; only the journal tells.
-        emit_damage(path, scanner.position(), entry.error().message);
-        co_return Result<void>{};
-      }
+      // Behind the log's end it is what a torn or a cut write has left; only the journal tells.
+      if (!entry) co_return emit_damage(path, scanner.position(), entry.error().message);
       if (!*entry) co_return Result<void>{};
       Fields fields;
       add(fields, (*entry)->header);
-      emit("entry", path, (*entry)->position, std::move(fields));
+      CO_TRY_VOID(emit("entry", path, (*entry)->position, std::move(fields)));
     }
   }
 
-  void dump_footer(const std::string& path, const SegmentFooter& footer) const {
+  Result<void> dump_footer(const std::string& path, const SegmentFooter& footer) {
     Fields fields{{"items", std::uint64_t{footer.index.size()}}};
     add(fields, footer.end);
     fields.emplace_back("max_timestamp", footer.max_timestamp);
     fields.emplace_back("sealed_at", footer.sealed_at.milliseconds);
-    emit("footer", path, footer.end_position, std::move(fields));
+    return emit("footer", path, footer.end_position, std::move(fields));
   }
 
   OpenContext context_;
   DumpOptions options_;
   DumpSink sink_;
+  bool stopped_ = false;  // by the sink
 };
 
 }  // namespace

@@ -36,9 +36,12 @@ struct DumpItem {
 // "entry 00000000000000000001.segment:4096 index=1 term=1 ...": one line, without the folders of the file.
 [[nodiscard]] std::string to_line(const DumpItem& item);
 
-using DumpSink = std::function<void(const DumpItem&)>;
+// Whether whoever takes the items wants more of them.
+enum class DumpNext : std::uint8_t { go_on, stop };
+using DumpSink = std::function<DumpNext(const DumpItem&)>;
 
-// Damage is an item among the others. Errors: wrong_folder, unsupported_version, io_error.
+// Damage is an item among the others. Reads no further once the sink says `stop`, which is no error. Errors:
+// wrong_folder, unsupported_version, io_error.
 Task<Result<void>> dump_folder(Reactor& reactor, std::string folder, DumpOptions options, DumpSink sink);
 
 }  // namespace millrace

@@ -192,11 +192,14 @@ TEST_F(Verify, AFolderInUseAndAFolderThatIsNoneAreRefused) {
 
 class Dump : public Verify {
  protected:
-  std::vector<std::string> dump(DumpOptions options = {}) {
+  // Takes so many lines at most.
+  std::vector<std::string> dump(DumpOptions options = {}, std::size_t wanted = 1'000'000) {
     std::vector<std::string> lines;
     story_.run([&](Reactor& reactor) -> Task<void> {
-      auto done = co_await dump_folder(reactor, k_folder, options,
-                                       [&](const DumpItem& item) { lines.push_back(to_line(item)); });
+      auto done = co_await dump_folder(reactor, k_folder, options, [&](const DumpItem& item) {
+        lines.push_back(to_line(item));
+        return lines.size() < wanted ? DumpNext::go_on : DumpNext::stop;
+      });
       EXPECT_TRUE(done) << done.error().message;
     });
     return lines;
@@ -215,6 +218,17 @@ TEST_F(Dump, ShowsIdentityCommitsRecordsSegmentsAndEntriesInOrder) {
                   "segment 00000000000000000001.segment:0", "entry 00000000000000000001.segment:4096",
                   "entry 00000000000000000001.segment:4168", "footer 00000000000000000001.segment:12288",
                   "segment 00000000000000000003.segment:0", "entry 00000000000000000003.segment:4096"));
+}
+
+TEST_F(Dump, EndsWhereverTheSinkHasEnough) {
+  story_.write();
+  story_.flip_commit(Sequence{3});
+  story_.flip(segment(3), k_block_size + 10);
+  const auto all = dump();
+  for (std::size_t wanted = 1; wanted <= all.size(); ++wanted) {
+    const std::vector<std::string> first(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(wanted));
+    EXPECT_EQ(dump({}, wanted), first);
+  }
 }
 
 TEST_F(Dump, RecordsAndEntriesShowTheirFields) {

@@ -1,5 +1,6 @@
 // The real binary, client and server, over loopback: what goes in comes out again.
 #include <filesystem>
+#include <fmt/format.h>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -383,6 +384,30 @@ TEST_F(EndToEnd, AStoppedFolderIsVerifiedAndDumped) {
   }
   EXPECT_THAT(kinds, testing::IsSupersetOf({"identity", "commit", "segment", "entry"}));
   EXPECT_THAT(output_of({"log", "dump", folder_.path("data"), "--segments-only"}), HasSubstr(".segment"));
+}
+
+// Behind what the reader takes stands a segment that cannot be read: whoever gets there fails.
+TEST_F(EndToEnd, ADumpWhoseReaderHasGoneReadsNoFurther) {
+  std::string text;
+  for (int i = 0; i < 3000; ++i) text += std::string(5000, 'x') + "\n";  // a batch each
+  output_of(
+      {"produce", "t", "--acks", "leader", "--batch-bytes", "4KiB", "--no-idempotence", "--in-flight", "500"},
+      text);
+  output_of({"topic", "create", "u"});
+  const json described = json::parse(output_of({"topic", "describe", "u", "--format", "json"}));
+  EXPECT_EQ(server_.stop(), 0);
+  const std::string group =
+      fmt::format("{:016x}", described["partition_states"][0]["group"].get<std::uint64_t>());
+  const std::string segment = folder_.path("data/groups/" + group + "/00000000000000000001.segment");
+  std::filesystem::remove(segment);
+  std::filesystem::create_directory(segment);
+  const Arguments arguments{"log", "dump", folder_.path("data"), "--segments-only"};
+  EXPECT_EQ(millrace(arguments).status, k_exit_failure) << "it is read to its end";
+  Process dump(arguments);
+  EXPECT_THAT(dump.read_line(), StartsWith("identity "));
+  dump.close_output();
+  EXPECT_EQ(dump.wait(), k_exit_ok);
+  EXPECT_EQ(dump.errors(), "");
 }
 
 TEST_F(EndToEnd, DamageIsNamedWithFileAndPosition) {
