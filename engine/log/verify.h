@@ -38,7 +38,7 @@ struct VerifyReport {
 
 // Errors are about the reading itself: folder_in_use (stop the server first), wrong_folder,
 // unsupported_version, io_error. What is wrong with the stored bytes is in the report. Holds the folder's
-// lock meanwhile.
+// lock meanwhile, also where nothing may be written; a folder that has no lock file is a copy, and free.
 Task<Result<VerifyReport>> verify_folder(Reactor& reactor, std::string folder);
 
 }  // namespace millrace

@@ -169,7 +169,10 @@ void UringReactor::take_lock(std::uint32_t slot) {
   const Request& wanted = request(slot);
   Flight& flight = flights_[slot];
   UniqueFd fd(::open(wanted.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (!fd) return end_with_error(slot, errno);
+  const int refused = fd ? 0 : errno;
+  // flock(2) asks for no right to write: on a read-only copy the lock keeps everybody else out as well.
+  if (refused == EROFS || refused == EACCES) fd = UniqueFd(::open(wanted.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return end_with_error(slot, refused);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK || ++flight.attempts > k_lock_attempts) return end_with_error(slot, errno);
     flight.state = State::timer;

@@ -89,6 +89,11 @@ SmallDisk::SmallDisk(SmallDiskKind kind, std::uint64_t bytes) {
   CHECK(mount_disk(kind, bytes, folder_.path("image"), folder_.path("disk")), "cannot mount {}", name(kind));
 }
 
+void SmallDisk::make_read_only() {
+  const std::string at = folder_.path("disk");
+  CHECK(::mount(nullptr, at.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0, "cannot remount {}", at);
+}
+
 SmallDisk::~SmallDisk() {
   ::umount2(folder_.path("disk").c_str(), MNT_DETACH);
 }

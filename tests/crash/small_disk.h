@@ -25,6 +25,8 @@ class SmallDisk {
   ~SmallDisk();
   SmallDisk(const SmallDisk&) = delete;
   SmallDisk& operator=(const SmallDisk&) = delete;
+  // From here on nobody writes to it.
+  void make_read_only();
   [[nodiscard]] std::string path(const std::string& name) const { return folder_.path("disk/") + name; }
 
  private:

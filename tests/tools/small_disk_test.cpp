@@ -1,0 +1,48 @@
+// Commands that look at a file system, on one of their own. The cases are those that this machine lets a test
+// mount.
+#include "tests/crash/small_disk.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/tools/process.h"
+#include "tools/exit_codes.h"
+
+namespace millrace::tools::test {
+namespace {
+
+using millrace::test::mountable_disks;
+using millrace::test::SmallDisk;
+using millrace::test::SmallDiskKind;
+using testing::HasSubstr;
+
+class OnSmallDisk : public testing::TestWithParam<SmallDiskKind> {
+ protected:
+  SmallDisk disk_{GetParam(), 64u << 20};
+};
+
+TEST_P(OnSmallDisk, AReadOnlyCopyIsVerifiedAndDumpedAndRefusedByServe) {
+  const std::string data = disk_.path("data");
+  {
+    ServerProcess server(data);
+    EXPECT_EQ(run({"produce", "t", "-s", server.address()}, "a\nb\n").status, k_exit_ok);
+    EXPECT_EQ(server.stop(), 0);
+  }
+  disk_.make_read_only();
+  const Finished verified = run({"log", "verify", data});
+  EXPECT_EQ(verified.status, k_exit_ok) << verified.errors;
+  EXPECT_THAT(verified.output, HasSubstr("everything that is stored is whole"));
+  const Finished dumped = run({"log", "dump", data, "--segments-only"});
+  EXPECT_EQ(dumped.status, k_exit_ok) << dumped.errors;
+  EXPECT_THAT(dumped.output, HasSubstr("entry "));
+  const Finished served = run(serve_arguments(data));
+  EXPECT_EQ(served.status, k_exit_failure);
+  EXPECT_THAT(served.errors, HasSubstr("mounted read-only"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Disks, OnSmallDisk, testing::ValuesIn(mountable_disks()),
+                         [](const auto& disk) { return name(disk.param); });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(OnSmallDisk);
+
+}  // namespace
+}  // namespace millrace::tools::test
