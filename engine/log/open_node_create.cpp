@@ -11,6 +11,11 @@ namespace {
 constexpr std::array<std::string_view, 6> k_our_names = {"ballast",      "groups",  "identity",
                                                          "identity.new", "journal", "lock"};
 
+// mkfs.ext4 makes it at the top of a volume, for what fsck will find; a fresh volume holds nothing else.
+bool is_of_the_volume(const FolderEntry& entry) {
+  return entry.name == "lost+found" && entry.is_folder;
+}
+
 std::string parent_of(const std::string& path) {
   const std::size_t slash = path.find_last_of('/');
   if (slash == std::string::npos) return ".";
@@ -59,7 +64,7 @@ Task<Result<FolderState>> look_at_folder(OpenContext& context) {
   const auto is_identity = [](const FolderEntry& entry) { return entry.name == "identity"; };
   if (std::ranges::any_of(*names, is_identity)) co_return FolderState::ours;
   for (const FolderEntry& entry : *names) {
-    if (std::ranges::find(k_our_names, entry.name) != k_our_names.end()) continue;
+    if (is_of_the_volume(entry) || std::ranges::find(k_our_names, entry.name) != k_our_names.end()) continue;
     co_return fail(ErrorCode::wrong_folder,
                    "{} is no data folder and not empty ({} stands in it); name an empty or a new folder",
                    context.folder.root(), entry.name);

@@ -100,6 +100,20 @@ TEST(OpenNode, AFolderOfSomebodyElseIsRefusedByName) {
   EXPECT_FALSE(story.disk().read_file(story.folder.lock()));
 }
 
+TEST(OpenNode, AFreshVolumeIsAnEmptyFolder) {
+  RecoveryStory story;
+  ASSERT_TRUE(story.disk().create_folder("data"));
+  ASSERT_TRUE(story.disk().create_folder("data/lost+found"));
+  EXPECT_TRUE(story.expect_open().created);
+  EXPECT_FALSE(story.expect_open().created);
+}
+
+TEST(OpenNode, AFileOfThatNameIsSomebodyElses) {
+  RecoveryStory story;
+  story.disk().write_file("data/lost+found", "wallet");
+  story.expect_refused(ErrorCode::wrong_folder, "lost+found");
+}
+
 TEST(OpenNode, AFolderThatHasLostItsIdentityIsRefused) {
   RecoveryStory story;
   story.group(7);

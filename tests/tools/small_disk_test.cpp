@@ -40,6 +40,15 @@ TEST_P(OnSmallDisk, AReadOnlyCopyIsVerifiedAndDumpedAndRefusedByServe) {
   EXPECT_THAT(served.errors, HasSubstr("mounted read-only"));
 }
 
+// The top of an ext4 volume holds lost+found from the beginning.
+TEST_P(OnSmallDisk, TheTopOfAFreshVolumeIsADataFolder) {
+  for (int start = 0; start < 2; ++start) {
+    ServerProcess server(disk_.path(""));
+    EXPECT_EQ(server.stop(), 0);
+  }
+  EXPECT_EQ(run({"log", "verify", disk_.path("")}).status, k_exit_ok);
+}
+
 INSTANTIATE_TEST_SUITE_P(Disks, OnSmallDisk, testing::ValuesIn(mountable_disks()),
                          [](const auto& disk) { return name(disk.param); });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(OnSmallDisk);
