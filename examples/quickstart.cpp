@@ -18,6 +18,7 @@ using namespace millrace;
 namespace {
 
 constexpr int k_records = 1000;
+constexpr const char* k_topic = "quickstart-example";
 
 ByteView bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));
@@ -36,7 +37,7 @@ Task<Result<void>> write_records(Client& client) {
       fmt::print("{} records failed: {}\n", delivery.count, delivery.result.error().message);
     }
   });
-  CO_TRY(const ProducerTopic topic, co_await producer.open("greetings"));
+  CO_TRY(const ProducerTopic topic, co_await producer.open(k_topic));
   for (int i = 0; i < k_records; ++i) {
     const std::string key = fmt::format("key-{}", i % 10);
     const std::string value = fmt::format("hello number {}", i);
@@ -55,7 +56,7 @@ Task<Result<void>> write_records(Client& client) {
 
 Task<Result<void>> read_records(Client& client) {
   Consumer consumer(client);
-  consumer.follow({"greetings", 0}, Offset{0});
+  consumer.follow({k_topic, 0}, Offset{0});
   for (int left = k_records; left > 0;) {
     CO_TRY_VOID(co_await consumer.wait());
     while (const ConsumedRecord* record = left > 0 ? consumer.next() : nullptr) {
@@ -73,8 +74,10 @@ Result<void> run(const char* server) {
   options.server = std::move(address);
   TRY(BlockingClient client, BlockingClient::connect(std::move(options)));
   TopicSpec topic;
-  topic.name = "greetings";
-  TRY_VOID(client.create_topic(topic));
+  topic.name = k_topic;
+  const auto created = client.create_topic(topic);
+  // Of an earlier run, whose records are still there.
+  if (!created && created.error().code != ErrorCode::topic_exists) return fail(created.error());
   TRY_VOID(client.run(write_records));
   return client.run(read_records);
 }

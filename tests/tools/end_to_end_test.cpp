@@ -437,6 +437,17 @@ TEST_F(EndToEnd, TheExampleOfTheClientLibraryReadsWhatItWrote) {
   EXPECT_THAT(finished.output, testing::EndsWith("\n999: key-9 = hello number 999\n"));
 }
 
+TEST_F(EndToEnd, TheExampleOfTheClientLibraryRunsAgainAndBesideTheTopicOfTheHint) {
+  output_of({"topic", "create", "greetings", "-p", "2"});
+  output_of({"produce", "greetings"}, "hello\n");
+  for (const char* first : {"0", "1000"}) {
+    const Finished finished = run({server_.address()}, "", {}, EXAMPLE_BINARY);
+    EXPECT_EQ(finished.status, 0) << finished.errors;
+    EXPECT_THAT(finished.output, HasSubstr(std::string("durable, from offset ") + first + " on\n"));
+    EXPECT_THAT(finished.output, testing::EndsWith("\n999: key-9 = hello number 999\n"));
+  }
+}
+
 TEST_F(EndToEnd, ASecondServerOnTheFolderIsRefused) {
   const Finished second = run(serve_arguments(folder_.path("data")));
   EXPECT_EQ(second.status, k_exit_failure);
