@@ -1,5 +1,5 @@
 // millrace consume
-#include <charconv>
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -75,12 +75,25 @@ class Consumption {
       const PartitionName name{flags_.topic, i};
       // The end first: what is written meanwhile is beyond it.
       CO_TRY(const ListedOffset end, co_await client_.list_offset(name, OffsetQuery::latest));
-      CO_TRY(const Offset from, co_await find_offset(client_, name, flags_.start));
+      CO_TRY(Offset from, co_await find_offset(client_, name, flags_.start));
+      if (!flags_.partition && partitions > 1 && flags_.start.query == StartOffset::Query::offset)
+        from = nearest(from, topic.partitions[i].log_start, end.offset, name);
       if (flags_.stop_at_end && from >= end.offset) continue;
       consumer_.follow(name, from);
       ends_.push_back({name, end.offset});
     }
     co_return Result<void>();
+  }
+
+  // One offset for several partitions is rarely in all of them. (Of a single one it must be: there it is a
+  // mistake, or the records are gone, and the server's refusal says so.)
+  static Offset nearest(Offset wanted, Offset start, Offset end, const PartitionName& name) {
+    const Offset from = std::clamp(wanted, start, end);
+    if (from != wanted) {
+      write_error(fmt::format("millrace consume: {} begins at {} and ends at {}: read from {} on\n",
+                              to_string(name), start.value(), end.value(), from.value()));
+    }
+    return from;
   }
 
   Task<Result<void>> print_records() {
@@ -138,10 +151,11 @@ void add_consume(CLI::App& program, Run& run) {
   const auto flags = std::make_shared<ConsumeFlags>();
   add_server(command, flags->server);
   command.add_option("TOPIC", flags->topic, "The topic to read")->required();
-  add_parsed(command, "-o,--offset", flags->start, &StartOffset::parse,
-             "Where to begin: earliest, latest, an offset, or @ and a time (milliseconds since 1970 or "
-             "2026-01-31T12:00:00Z)",
-             "WHERE")
+  add_parsed(
+      command, "-o,--offset", flags->start, &StartOffset::parse,
+      "Where to begin: earliest, latest, an offset, -N for the last N of each partition, or @ and a time "
+      "(milliseconds since 1970 or 2026-01-31T12:00:00Z)",
+      "WHERE")
       ->default_str("earliest");
   add_number(command, "-n,--count", flags->count, "Stop after so many records");
   command.add_flag("-e,--end", flags->stop_at_end,

@@ -1,5 +1,6 @@
 #include "tools/start_offset.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <optional>
@@ -75,33 +76,47 @@ std::optional<std::int64_t> parse_time(std::string_view text) {
   return (((days * 24 + *hour) * 60 + *minute - *zone) * 60 + *second) * 1000 + *milliseconds;
 }
 
+// Digits alone.
 std::optional<std::int64_t> parse_number(std::string_view text) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
+  if (error != std::errc() || end != text.data() + text.size() || text.front() == '-') return std::nullopt;
   return value;
+}
+
+Task<Result<Offset>> find_before_end(Client& client, PartitionName partition, std::int64_t records) {
+  CO_TRY(const ListedOffset earliest, co_await client.list_offset(partition, OffsetQuery::earliest));
+  CO_TRY(const ListedOffset latest, co_await client.list_offset(partition, OffsetQuery::latest));
+  co_return std::max(earliest.offset, Offset{latest.offset.value() - records});
 }
 
 }  // namespace
 
 Result<StartOffset> StartOffset::parse(const std::string& text) {
-  if (text == "earliest") return StartOffset{};
-  if (text == "latest") return StartOffset{.query = Query::latest};
+  if (text == "earliest" || text == "beginning") return StartOffset{};
+  if (text == "latest" || text == "end") return StartOffset{.query = Query::latest};
   if (const auto offset = parse_number(text)) return StartOffset{.query = Query::offset, .value = *offset};
+  if (text.starts_with('-')) {
+    if (const auto records = parse_number(std::string_view(text).substr(1)))
+      return StartOffset{.query = Query::before_end, .value = *records};
+  }
   if (text.starts_with('@')) {
     const std::string_view time = std::string_view(text).substr(1);
     if (const auto number = parse_number(time))
       return StartOffset{.query = Query::timestamp, .value = *number};
     if (const auto parsed = parse_time(time)) return StartOffset{.query = Query::timestamp, .value = *parsed};
   }
-  return fail(ErrorCode::invalid_argument,
-              "'{}' is no place to begin; give earliest, latest, an offset from 0, @ and milliseconds since "
-              "1970, or @2026-01-31T12:00:00Z",
-              text);
+  return fail(
+      ErrorCode::invalid_argument,
+      "'{}' is no place to begin; give earliest, latest, an offset from 0, -N for the last N records, @ "
+      "and milliseconds since 1970, or @2026-01-31T12:00:00Z",
+      text);
 }
 
 Task<Result<Offset>> find_offset(Client& client, PartitionName partition, StartOffset place) {
   if (place.query == StartOffset::Query::offset) co_return Offset{place.value};
+  if (place.query == StartOffset::Query::before_end)
+    co_return co_await find_before_end(client, std::move(partition), place.value);
   OffsetQuery query = OffsetQuery::earliest;
   if (place.query == StartOffset::Query::latest) query = OffsetQuery::latest;
   if (place.query == StartOffset::Query::timestamp) query = OffsetQuery::timestamp;

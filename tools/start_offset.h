@@ -10,11 +10,12 @@
 namespace millrace::tools {
 
 struct StartOffset {
-  enum class Query : std::uint8_t { earliest, latest, offset, timestamp };
+  enum class Query : std::uint8_t { earliest, latest, offset, before_end, timestamp };
   Query query = Query::earliest;
-  std::int64_t value = 0;  // the offset, or the timestamp in milliseconds since 1970
+  std::int64_t value = 0;  // the offset, the records before the end, or milliseconds since 1970
 
-  // "earliest", "latest", "4711", "@1767225600000", "@2026-01-01T00:00:00Z" (RFC 3339: fractions and "+02:00"
+  // "earliest", "latest" or as kcat says "beginning", "end"; "4711"; "-10", the last ten of each partition,
+  // or all where there are fewer; "@1767225600000", "@2026-01-01T00:00:00Z" (RFC 3339: fractions and "+02:00"
   // as well).
   [[nodiscard]] static Result<StartOffset> parse(const std::string& text);
 };

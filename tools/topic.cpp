@@ -203,7 +203,7 @@ void add_trim(CLI::App& topic, Run& run, const Flags& flags) {
   add_parsed(
       trims, "--before", flags->before, &StartOffset::parse,
       "Records before this go: an offset, @ and a time (milliseconds since 1970 or 2026-01-31T12:00:00Z), "
-      "or latest for all there are",
+      "-N for all but the last N, or latest for all there are",
       "WHERE")
       ->required();
   add_number(trims, "-p,--partition", flags->partition,

@@ -92,6 +92,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{{"produce", "t", "-s", "localhost"}, k_exit_usage, "--server"},
         BadInput{{"consume"}, k_exit_usage, "TOPIC"},
         BadInput{{"consume", "t", "-o", "soon"}, k_exit_usage, "earliest"},
+        BadInput{{"consume", "t", "-o", "-"}, k_exit_usage, "-N for the last N"},
+        BadInput{{"consume", "t", "-o", "--5"}, k_exit_usage, "-N for the last N"},
         BadInput{{"consume", "t", "-f", "%"}, k_exit_usage, "%"},
         BadInput{{"consume", "t", "-n", "few"}, k_exit_usage, "--count"},
         BadInput{{"status", "extra"}, k_exit_usage, "'extra' is one argument too many"},

@@ -179,6 +179,37 @@ TEST_F(EndToEnd, AConsumerBeginsWhereItIsTold) {
   EXPECT_THAT(beyond.errors, HasSubstr("offset 4"));
 }
 
+TEST_F(EndToEnd, AnOffsetThatSomePartitionsDoNotHaveIsTheirNearestEnd) {
+  output_of({"topic", "create", "t", "-p", "3"});
+  output_of({"produce", "t", "-p", "0"}, "a\nb\nc\n");
+  output_of({"produce", "t", "-p", "1"}, "d\n");
+  const Finished read = millrace({"consume", "t", "-e", "-o", "2"});
+  EXPECT_EQ(read.status, k_exit_ok);
+  EXPECT_EQ(read.output, "c\n");
+  EXPECT_EQ(read.errors,
+            "millrace consume: t/1 begins at 0 and ends at 1: read from 1 on\n"
+            "millrace consume: t/2 begins at 0 and ends at 0: read from 0 on\n");
+  for (const char* line : {"x\n", "y\n"}) output_of({"produce", "t", "-p", "2"}, line);
+  output_of({"topic", "trim", "t", "-p", "2", "--before", "1"});
+  const Finished trimmed = millrace({"consume", "t", "-e", "-o", "0"});
+  EXPECT_THAT(trimmed.output, HasSubstr("y\n"));
+  EXPECT_EQ(trimmed.errors, "millrace consume: t/2 begins at 1 and ends at 2: read from 1 on\n");
+}
+
+TEST_F(EndToEnd, APlaceMayBeGivenAsKcatDoes) {
+  output_of({"topic", "create", "t", "-p", "2"});
+  for (const char* line : {"a\n", "b\n", "c\n"}) output_of({"produce", "t", "-p", "0"}, line);
+  output_of({"produce", "t", "-p", "1"}, "d\n");
+  EXPECT_EQ(consume("t", {"-p", "0", "-o", "beginning"}), "a\nb\nc\n");
+  EXPECT_EQ(consume("t", {"-o", "end"}), "");
+  EXPECT_EQ(consume("t", {"-o", "-2", "-p", "0"}), "b\nc\n");
+  EXPECT_EQ(consume("t", {"-o", "-2", "-p", "1"}), "d\n");
+  EXPECT_EQ(lines_of(consume("t", {"-o-1"})).size(), 2u) << "the last of each";
+  EXPECT_EQ(consume("t", {"--offset=-1", "-p", "0"}), "c\n");
+  output_of({"topic", "trim", "t", "--before", "-1"});
+  EXPECT_EQ(consume("t", {"-p", "0"}), "c\n");
+}
+
 TEST_F(EndToEnd, ATimestampIsAPlaceToBegin) {
   for (const char* text : {"a\n", "b\n", "c\n"}) output_of({"produce", "t"}, text);
   const auto stamps = lines_of(consume("t", {"-f", "%T\\n"}));
