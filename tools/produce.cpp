@@ -152,6 +152,17 @@ class Production {
   Result<void> done_;
 };
 
+// The library would send no more than it can number (producer.h), and say nothing.
+void check_in_flight(const ProduceFlags& flags) {
+  const bool is_numbered = !flags.no_idempotence && flags.acks != Acks::none;
+  if (!is_numbered || flags.batches_in_flight <= k_producer_batches_kept) return;
+  throw CLI::ValidationError(
+      "--in-flight",
+      fmt::format("{} is more than {}, which is all that can be sent again without writing twice; "
+                  "give less, or --no-idempotence as well",
+                  flags.batches_in_flight, k_producer_batches_kept));
+}
+
 void add_header(ProduceFlags& flags, const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos)
@@ -219,6 +230,7 @@ void add_produce(CLI::App& program, Run& run) {
       "Exit status 4: the connection broke, and some records may or may not have been written.\n\n"
       "Example:\n  millrace produce events -K : --acked '%p/%o %k\\n' < lines.txt");
   command.callback([&run, flags] {
+    check_in_flight(*flags);
     run = [flags] {
       const auto produce = [&](UringReactor& reactor, Client& client) -> Task<int> {
         Production production(*flags, reactor, client);

@@ -89,6 +89,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{{"produce", "t", "-H", "novalue"}, k_exit_usage, "NAME=VALUE"},
         BadInput{{"produce", "t", "--acked", "%q"}, k_exit_usage, "%q"},
         BadInput{{"produce", "t", "--batch-bytes", "1GiB"}, k_exit_usage, "--batch-bytes"},
+        BadInput{{"produce", "t", "--in-flight", "100"},
+                 k_exit_usage,
+                 "--in-flight: 100 is more than 5, which is all that can be sent again without writing "
+                 "twice; give "
+                 "less, or --no-idempotence as well"},
         BadInput{{"produce", "t", "-s", "localhost"}, k_exit_usage, "--server"},
         BadInput{{"consume"}, k_exit_usage, "TOPIC"},
         BadInput{{"consume", "t", "-o", "soon"}, k_exit_usage, "earliest"},
