@@ -4,16 +4,16 @@
 #include <algorithm>
 #include <memory>
 
-#include "engine/reactor/shard_threads.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
+#include "tools/start_needs.h"
 #include "tools/terminal.h"
 
 namespace millrace::tools {
 namespace {
 
 struct DoctorFlags {
-  std::string folder = ".";
+  PlannedServer server{.shards = shards_default()};
   OutputFormat format = OutputFormat::table;
 };
 
@@ -63,7 +63,7 @@ Json json_of(const std::vector<Finding>& findings) {
 }
 
 int show(const DoctorFlags& flags) {
-  const std::vector<Finding> findings = examine(flags.folder);
+  const std::vector<Finding> findings = examine(flags.server);
   write_output(flags.format == OutputFormat::json ? json_text(json_of(findings)) : text_of(findings));
   for (const Finding& finding : findings) {
     if (finding.verdict == Verdict::bad) return k_exit_unhealthy;
@@ -78,15 +78,17 @@ void add_doctor(CLI::App& program, Run& run) {
       *program.add_subcommand("doctor", "Say what this machine offers, and what each missing thing costs");
   const auto flags = std::make_shared<DoctorFlags>();
   command
-      .add_option("--data", flags->folder,
+      .add_option("--data", flags->server.data,
                   "Examine the disk under this folder, or where it would be made; a small file is written "
                   "there and removed")
       ->type_name("DIR")
       ->capture_default_str();
+  add_shards(command, flags->server.shards);
+  add_journal_file_bytes(command, flags->server.journal_file_size);
   add_output_format(command, flags->format);
   command.footer(
       "Exit status 10: something here keeps a server from starting.\n\nExample:\n  millrace doctor --data "
-      "/var/lib/millrace");
+      "/var/lib/millrace --shards 4");
   command.callback([&run, flags] { run = [flags] { return show(*flags); }; });
 }
 

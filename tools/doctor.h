@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "tools/table.h"
 
 namespace millrace::tools {
@@ -23,11 +24,18 @@ struct Finding {
   Json measured = Json::object();  // the numbers in `value`, for programs
 };
 
+// The server that is meant to run here.
+struct PlannedServer {
+  std::string data = ".";
+  std::uint32_t shards = 1;
+  std::uint64_t journal_file_size = k_journal_file_size_default;
+};
+
 // The disk's part of examine(). Measuring needs io_uring.
 enum class DiskWrites : std::uint8_t { measure, leave_out };
-[[nodiscard]] std::vector<Finding> examine_disk(const std::string& data, DiskWrites writes);
-// Looks at kernel, processors and limits, and at the disk under the folder `data` (or the nearest above it
-// that exists), where a file is written and removed.
-[[nodiscard]] std::vector<Finding> examine(const std::string& data);
+[[nodiscard]] std::vector<Finding> examine_disk(const PlannedServer& server, DiskWrites writes);
+// Looks at kernel, processors and limits, with as many rings at once as the server has shards, and at the
+// disk under its data folder (or the nearest above it that exists), where a file is written and removed.
+[[nodiscard]] std::vector<Finding> examine(const PlannedServer& server);
 
 }  // namespace millrace::tools

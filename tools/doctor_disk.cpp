@@ -1,4 +1,5 @@
 // Looking at the disk under a data folder.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include "engine/base/histogram.h"
 #include "engine/base/limits.h"
 #include "engine/base/units.h"
+#include "engine/log/open_node.h"
 #include "engine/reactor/shard_threads.h"
 #include "tools/doctor.h"
 
@@ -17,8 +19,8 @@ namespace {
 
 constexpr std::uint32_t k_writes = 300;
 constexpr std::uint64_t k_file_size = 1u << 20;
-// The journal's files, the ballast and a first segment, with some air.
-constexpr std::uint64_t k_free_space_wanted = 2ull << 30;
+// For records: below, a server is in the way of the first topic that is used.
+constexpr std::uint64_t k_records_wanted = 1_GiB;
 // Medians of a durable 4 KiB write: below, it is a cache or memory; above, a disk that turns, or a busy one.
 constexpr double k_suspicious_us = 20;
 constexpr double k_slow_us = 2000;
@@ -70,7 +72,56 @@ Finding not_there_yet(const std::string& data, const std::string& examined) {
           .measured = {{"examined", examined}}};
 }
 
-std::vector<Finding> file_system(const std::string& folder) {
+// What the server's own files take, without records: beyond k_journal_files a shard a spare one, which is
+// made after the start, and needed by the next.
+struct Room {
+  std::uint64_t to_start = 0;
+  std::uint64_t to_go_on = 0;
+};
+Room room_for(const PlannedServer& server) {
+  const std::uint64_t one_each = server.shards * server.journal_file_size;
+  Room room{.to_start = k_journal_files * one_each + NodeOptions{}.ballast_size};
+  room.to_go_on = room.to_start + one_each;
+  return room;
+}
+
+// Of those, what stands in the folder already, and is taken over by a start.
+std::uint64_t bytes_there(const std::string& data) {
+  std::uint64_t bytes = 0;
+  std::error_code ignored;
+  for (const auto& file : std::filesystem::directory_iterator(data + "/journal", ignored)) {
+    const std::uint64_t size = file.file_size(ignored);
+    if (!ignored) bytes += size;
+  }
+  const std::uint64_t ballast = std::filesystem::file_size(data + "/ballast", ignored);
+  return ignored ? bytes : bytes + ballast;
+}
+
+Finding free_space(const PlannedServer& server, std::uint64_t free) {
+  const Room room = room_for(server);
+  const std::uint64_t there = bytes_there(server.data);
+  // A start takes over no file of the journal in force for its first commits.
+  const std::uint64_t needed = there == 0 ? room.to_start : room.to_go_on;
+  Finding space{.what = "free space",
+                .value = format_size(free),
+                .meaning = {},
+                .measured = {{"bytes", free}, {"needed_bytes", needed - std::min(there, needed)}}};
+  const std::string files =
+      fmt::format("{} shard{}, which takes {} for the journal and the ballast{}", server.shards,
+                  server.shards == 1 ? "" : "s", format_size(needed),
+                  there == 0 ? "" : fmt::format(", of which {} are there", format_size(there)));
+  if (free + there < needed) {
+    space.verdict = Verdict::bad;
+    space.meaning = fmt::format("Too little to start {}. Make room, or give fewer --shards.", files);
+  } else if (free + there < room.to_go_on + k_records_wanted) {
+    space.verdict = Verdict::slower;
+    space.meaning = fmt::format(
+        "Enough to start {}. Little is left for records; appends are refused when the disk is full.", files);
+  }
+  return space;
+}
+
+std::vector<Finding> file_system(const PlannedServer& server, const std::string& folder) {
   struct statfs info{};
   if (::statfs(folder.c_str(), &info) != 0) {
     return {{.what = "data folder",
@@ -91,15 +142,7 @@ std::vector<Finding> file_system(const std::string& folder) {
         "it.";
   }
   const auto free = static_cast<std::uint64_t>(info.f_bavail) * static_cast<std::uint64_t>(info.f_bsize);
-  Finding space{
-      .what = "free space", .value = format_size(free), .meaning = {}, .measured = {{"bytes", free}}};
-  if (free < k_free_space_wanted) {
-    space.verdict = Verdict::slower;
-    space.meaning =
-        "The journal takes 320 MiB a shard, and records come on top; appends are refused when the disk is "
-        "full.";
-  }
-  return {type, space};
+  return {type, free_space(server, free)};
 }
 
 struct SyncedWrites {
@@ -188,11 +231,11 @@ std::vector<Finding> disk(const std::string& folder) {
 
 }  // namespace
 
-std::vector<Finding> examine_disk(const std::string& data, DiskWrites writes) {
+std::vector<Finding> examine_disk(const PlannedServer& server, DiskWrites writes) {
   std::vector<Finding> findings;
-  const std::string folder = existing_folder(data);
-  if (folder != data) findings.push_back(not_there_yet(data, folder));
-  const std::vector<Finding> system = file_system(folder);
+  const std::string folder = existing_folder(server.data);
+  if (folder != server.data) findings.push_back(not_there_yet(server.data, folder));
+  const std::vector<Finding> system = file_system(server, folder);
   findings.insert(findings.end(), system.begin(), system.end());
   if (writes == DiskWrites::measure && system.front().verdict != Verdict::bad) {
     const std::vector<Finding> measured = disk(folder);

@@ -1,12 +1,13 @@
 // Looking at kernel, processors and limits.
+#include <algorithm>
 #include <fmt/format.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
 #include "engine/base/units.h"
 #include "engine/reactor/shard_threads.h"
 #include "tools/doctor.h"
+#include "tools/start_needs.h"
 
 namespace millrace::tools {
 namespace {
@@ -20,10 +21,8 @@ Finding kernel() {
   return {.what = "kernel", .value = fmt::format("{} {}", system.sysname, system.release), .meaning = {}};
 }
 
-Finding processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  const int count = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+Finding usable_processors() {
+  const std::uint32_t count = processors();
   Finding finding{.what = "processors",
                   .value = fmt::format("{} may be used", count),
                   .meaning = {},
@@ -54,27 +53,29 @@ Finding open_files() {
   return finding;
 }
 
-Finding uring(const Result<UringFeatures>& features) {
+// One ring is like the other.
+Finding uring(const Result<std::vector<UringFeatures>>& shards) {
   Finding finding{.what = "io_uring", .value = {}, .meaning = {}};
-  if (!features) {
+  if (!shards) {
     finding.verdict = Verdict::bad;
-    finding.value = features.error().message;
+    finding.value = shards.error().message;
     finding.meaning = "Everything here goes through io_uring; the server does not start without it.";
     return finding;
   }
+  const UringFeatures& features = shards->front();
   struct Feature {
     const char* name;
     bool there;
   };
   std::string lacking;
-  for (const auto& [name, there] : {Feature{"deferred completions", features->defer_taskrun},
-                                    {"registered ring", features->registered_ring},
-                                    {"registered files", features->registered_files},
-                                    {"ring messages", features->msg_ring}}) {
+  for (const auto& [name, there] : {Feature{"deferred completions", features.defer_taskrun},
+                                    {"registered ring", features.registered_ring},
+                                    {"registered files", features.registered_files},
+                                    {"ring messages", features.msg_ring}}) {
     finding.measured[name] = there;
     if (!there) lacking += fmt::format("{}{}", lacking.empty() ? "" : ", ", name);
   }
-  finding.value = fmt::format("available, rings of {} operations", features->entries);
+  finding.value = fmt::format("available, rings of {} operations", features.entries);
   if (!lacking.empty()) {
     finding.verdict = Verdict::slower;
     finding.meaning = fmt::format(
@@ -83,34 +84,56 @@ Finding uring(const Result<UringFeatures>& features) {
   return finding;
 }
 
-Finding registered_memory(const UringFeatures& features) {
-  const std::uint64_t wanted = UringOptions{}.registered_bytes;
+// Of every shard, as the server makes them: all at once, because what may be locked is one limit for all.
+Result<std::vector<UringFeatures>> probe_shards(std::uint32_t shards) {
+  std::vector<UringFeatures> features(shards);
+  const auto note = [&](UringReactor& reactor) -> Task<void> {
+    features[reactor.shard().value()] = reactor.features();
+    co_return;
+  };
+  TRY(const auto threads, ShardThreads::start({.count = shards, .pin = false, .ring = {}, .log = {}}, note));
+  threads->join();
+  return features;
+}
+
+Finding registered_memory(const std::vector<UringFeatures>& shards) {
+  const auto& least = *std::ranges::min_element(shards, {}, &UringFeatures::registered_bytes);
+  const std::uint64_t a_shard = UringOptions{}.registered_bytes;
+  const std::uint64_t wanted = a_shard * shards.size();
+  std::uint64_t bytes = 0;
+  for (const UringFeatures& each : shards) bytes += each.registered_bytes;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_MEMLOCK, &limit);
+  const bool unlimited = limit.rlim_cur == RLIM_INFINITY;
   Finding finding{.what = "registered memory",
-                  .value = fmt::format("{} a shard", format_size(features.registered_bytes)),
+                  .value = fmt::format("{} for {} shard{}", format_size(bytes), shards.size(),
+                                       shards.size() == 1 ? "" : "s"),
                   .meaning = {},
-                  .measured = {{"bytes", features.registered_bytes}}};
-  if (features.registered_bytes < wanted) {
+                  .measured = {{"bytes", bytes},
+                               {"wanted_bytes", wanted},
+                               {"limit_bytes", unlimited ? Json() : Json(limit.rlim_cur)}}};
+  if (bytes < wanted) {
     finding.verdict = Verdict::slower;
-    finding.value = fmt::format("{} of {}: {}", format_size(features.registered_bytes), format_size(wanted),
-                                features.fixed_buffers_refused);
+    finding.value += fmt::format(" of {}: {}", format_size(wanted), least.fixed_buffers_refused);
     finding.meaning = fmt::format(
-        "The kernel pins the pages of every direct write anew: a few microseconds each. Allow {} a shard: "
-        "ulimit -l, LimitMEMLOCK= (systemd), --ulimit memlock=-1 (docker).",
-        format_size(wanted));
+        "The kernel pins the pages of every direct write anew: a few microseconds each. Allow {} a shard, "
+        "here "
+        "{} of locked memory: ulimit -l {}, LimitMEMLOCK={} (systemd), --ulimit memlock={} (docker).",
+        format_size(a_shard), format_size(wanted), wanted >> 10, wanted, wanted);
   }
   return finding;
 }
 
 }  // namespace
 
-std::vector<Finding> examine(const std::string& data) {
-  std::vector<Finding> findings{kernel(), processors()};
-  const auto features = probe_uring({});
+std::vector<Finding> examine(const PlannedServer& server) {
+  std::vector<Finding> findings{kernel(), usable_processors()};
+  const auto features = probe_shards(server.shards);
   findings.push_back(uring(features));
   if (features) findings.push_back(registered_memory(*features));
   findings.push_back(open_files());
   const std::vector<Finding> disk =
-      examine_disk(data, features ? DiskWrites::measure : DiskWrites::leave_out);
+      examine_disk(server, features ? DiskWrites::measure : DiskWrites::leave_out);
   findings.insert(findings.end(), disk.begin(), disk.end());
   return findings;
 }

@@ -1,8 +1,6 @@
 // millrace serve
-#include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <sched.h>
 
 #include "engine/base/limits.h"
 #include "engine/base/units.h"
@@ -13,28 +11,17 @@
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
 #include "tools/log_sink.h"
+#include "tools/start_needs.h"
 #include "tools/terminal.h"
 
 namespace millrace::tools {
 namespace {
-
-constexpr std::uint32_t k_shards_default_max = 8;
-constexpr std::uint32_t k_shards_max = 256;
-
-// Half of the processors: clients and the kernel's work with devices and sockets need the others.
-std::uint32_t shards_default() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  const int processors = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  return std::clamp(static_cast<std::uint32_t>(processors) / 2, 1u, k_shards_default_max);
-}
 
 // Below a second a connection would be closed between two requests of a client that is merely slow.
 constexpr DurationRange k_idle_timeouts{.least = std::chrono::seconds(1)};
 // Each look goes through every partition of the shard.
 constexpr DurationRange k_retention_intervals{.least = std::chrono::milliseconds(100),
                                               .most = std::chrono::hours(24)};
-constexpr NumberRange k_journal_file_sizes{.least = k_journal_file_size_min, .most = k_journal_file_size_max};
 // A stop writes at most what waits in memory.
 constexpr NumberRange k_ballast_sizes{.most = 16_GiB};
 
@@ -105,10 +92,7 @@ void add_storage_flags(CLI::App& command, ServeFlags& flags) {
       command, "--cluster", flags.node.storage.cluster, &parse_uuid<ClusterId>,
       "The cluster that the folder must belong to; a new folder gets it. Without it: whatever it belongs to",
       "UUID");
-  add_size(
-      command, "--journal-file-bytes", flags.node.storage.journal_file_size,
-      "Size of each of a shard's 4 journal files, 1 MiB to 1 GiB; a start with the same folder may change it",
-      k_journal_file_sizes);
+  add_journal_file_bytes(command, flags.node.storage.journal_file_size);
   add_size(command, "--ballast-bytes", flags.node.storage.ballast_size,
            "Space given up when the disk is full, so that a stop still works; 0: none", k_ballast_sizes);
   add_size(command, "--cache-bytes", flags.node.log.cache_bytes,
@@ -121,9 +105,7 @@ void add_storage_flags(CLI::App& command, ServeFlags& flags) {
 
 void add_server_flags(CLI::App& command, ServeFlags& flags) {
   add_host_port(command, "--listen", flags.listen, "Where to listen; port 0 takes a free one");
-  add_number(command, "--shards", flags.shards.count, "Threads, each with its own part of the partitions",
-             {.least = 1, .most = k_shards_max})
-      ->default_str(fmt::format("half of the processors, here {}", flags.shards.count));
+  add_shards(command, flags.shards.count);
   command.add_flag("--no-pin", flags.no_pin, "Let the system move shards between processors");
   add_size(command, "--buffer-bytes", flags.shards.buffers.bytes_max,
            "Memory for requests, journal and readers, a shard");

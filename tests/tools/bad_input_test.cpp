@@ -4,6 +4,7 @@
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
 
@@ -43,6 +44,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{{"serve", "--data", "x", "--shards", "0"}, k_exit_usage, "--shards"},
         BadInput{
             {"serve", "--data", "x", "--journal-file-bytes", "-1"}, k_exit_usage, "--journal-file-bytes"},
+        BadInput{{"serve", "--data", "x", "--shards", "251"}, k_exit_usage, "from 1 to 250"},
         BadInput{{"serve", "--data", "x", "--journal-file-bytes", "4KiB"},
                  k_exit_usage,
                  "--journal-file-bytes: '4KiB' is less than 1 MiB"},
@@ -250,6 +252,22 @@ TEST(Doctor, SaysWhatTheMachineOffers) {
               testing::IsSupersetOf({"kernel", "processors", "io_uring", "file system", "free space",
                                      "direct I/O", "sync method", "durable writes", "registered memory"}));
   EXPECT_THAT(run({"doctor", "--data", folder.path("")}).output, HasSubstr("4 KiB in "));
+}
+
+TEST(Doctor, TellsWhatSoManyShardsTake) {
+  TestFolder folder;
+  const auto measured = [&](const char* shards) {
+    const Finished finished =
+        run({"doctor", "--data", folder.path(""), "--shards", shards, "--format", "json"});
+    std::map<std::string, nlohmann::json> found;
+    for (const auto& row : nlohmann::json::parse(finished.output)) found[row["what"]] = row["measured"];
+    return found;
+  };
+  auto one = measured("1"), three = measured("3");
+  EXPECT_EQ(one["registered memory"]["wanted_bytes"], 8 << 20);
+  EXPECT_EQ(three["registered memory"]["wanted_bytes"], 24 << 20);
+  EXPECT_EQ(one["free space"]["needed_bytes"], (4 * 64 + 16) << 20);
+  EXPECT_EQ(three["free space"]["needed_bytes"], (3 * 4 * 64 + 16) << 20);
 }
 
 TEST(Doctor, AFolderThatTheServerWouldMakeIsLookedForAbove) {

@@ -40,6 +40,32 @@ TEST_P(OnSmallDisk, AReadOnlyCopyIsVerifiedAndDumpedAndRefusedByServe) {
   EXPECT_THAT(served.errors, HasSubstr("mounted read-only"));
 }
 
+TEST_P(OnSmallDisk, DoctorSaysThatAServerDoesNotStartWithoutRoomForItsFiles) {
+  const std::string data = disk_.path("data");
+  const Finished bad = run({"doctor", "--data", data, "--shards", "1"});
+  EXPECT_EQ(bad.status, k_exit_unhealthy);
+  EXPECT_THAT(bad.output, HasSubstr("Too little to start 1 shard, which takes 272 MiB"));
+  EXPECT_THAT(bad.output, HasSubstr("a server does not start here"));
+  const Finished enough = run({"doctor", "--data", data, "--shards", "1", "--journal-file-bytes", "1MiB"});
+  EXPECT_EQ(enough.status, k_exit_ok) << enough.output;
+  EXPECT_THAT(enough.output, HasSubstr("Enough to start 1 shard, which takes 20 MiB"));
+  EXPECT_EQ(run({"serve", "--data", data, "--listen", "127.0.0.1:0", "--shards", "1"}).status,
+            k_exit_failure);
+}
+
+// Journal and ballast stand there: what a start takes over it need not find free.
+TEST_P(OnSmallDisk, DoctorCountsWhatStandsInTheFolderAlready) {
+  const Arguments size{"--journal-file-bytes", "4MiB"};
+  ServerProcess server(disk_.path("data"), size);
+  EXPECT_EQ(server.stop(), 0);
+  Arguments arguments{"doctor", "--data", disk_.path("data"), "--shards", "1"};
+  arguments.insert(arguments.end(), size.begin(), size.end());
+  const Finished again = run(arguments);
+  EXPECT_EQ(again.status, k_exit_ok) << again.output;
+  EXPECT_THAT(again.output,
+              HasSubstr("takes 36 MiB for the journal and the ballast, of which 21 MiB are there"));
+}
+
 // The top of an ext4 volume holds lost+found from the beginning.
 TEST_P(OnSmallDisk, TheTopOfAFreshVolumeIsADataFolder) {
   for (int start = 0; start < 2; ++start) {
