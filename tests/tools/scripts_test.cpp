@@ -38,5 +38,24 @@ TEST(FuzzScript, SaysThatATargetIsNotBuilt) {
   EXPECT_THAT(finished.errors, Not(HasSubstr("broke")));
 }
 
+// Empty lines take most: a record of nothing is not nothing.
+TEST(QuickstartScript, ReckonsWithWhatShortLinesTake) {
+  TestFolder folder;
+  const std::string lines(300'000, '\n');
+  std::ofstream(folder.path("lines")) << lines;
+  // The function alone, out of the script.
+  const Finished reckoned = run({"-c", "eval \"$(grep '^records_size()' \"$0\")\"; records_size \"$1\"",
+                                 k_root / "tools/quickstart", folder.path("lines")},
+                                "", {}, "/bin/bash");
+  ASSERT_EQ(reckoned.status, 0) << reckoned.errors;
+  ServerProcess server(folder.path("data"));
+  ASSERT_EQ(run({"produce", "t", "-s", server.address()}, lines).status, k_exit_ok);
+  const Finished described = run({"topic", "describe", "t", "--format", "json", "-s", server.address()});
+  const std::uint64_t stored =
+      nlohmann::json::parse(described.output)["partition_states"][0]["bytes"].get<std::uint64_t>();
+  EXPECT_GT(stored, lines.size());
+  EXPECT_GE(std::stoull(reckoned.output), stored);
+}
+
 }  // namespace
 }  // namespace millrace::tools::test
