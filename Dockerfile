@@ -26,7 +26,8 @@ COPY --from=build /runtime-packages.txt /
 RUN apt-get update \
  && apt-get install -y --no-install-recommends $(cat /runtime-packages.txt) \
  && rm -rf /var/lib/apt/lists/* /runtime-packages.txt \
- && useradd --system --home-dir /data --create-home millrace
+ && useradd --system --user-group --home-dir /data --no-create-home millrace \
+ && install --directory --owner=millrace --group=millrace --mode=0750 /data
 COPY --from=build /usr/local/bin/millrace /usr/local/bin/millrace
 COPY --from=build /usr/local/share/doc/millrace /usr/local/share/doc/millrace
 USER millrace

@@ -57,5 +57,13 @@ TEST(QuickstartScript, ReckonsWithWhatShortLinesTake) {
   EXPECT_GE(std::stoull(reckoned.output), stored);
 }
 
+// A home made by useradd is filled from /etc/skel, and a server refuses a folder that holds such files.
+TEST(Dockerfile, MakesAnEmptyDataFolderThatTheServersUserOwns) {
+  const std::string text = text_of(k_root / "Dockerfile");
+  EXPECT_THAT(text, HasSubstr("--no-create-home millrace"));
+  EXPECT_THAT(text, HasSubstr("install --directory --owner=millrace --group=millrace"));
+  EXPECT_THAT(text, Not(HasSubstr(" --create-home")));
+}
+
 }  // namespace
 }  // namespace millrace::tools::test
