@@ -10,19 +10,11 @@
 # The versions asked for are Debian 12's, the oldest that CI builds with; Debian 13's are newer.
 # Everything here is in packages.txt. The libraries without a usable CMake package in both releases
 # are found through pkg-config.
-find_package(Threads REQUIRED)
-find_package(PkgConfig REQUIRED)
+include(${CMAKE_CURRENT_LIST_DIR}/library_dependencies.cmake)
 
-find_package(fmt 9 REQUIRED)
 find_package(spdlog 1.10 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
-
-pkg_check_modules(uring REQUIRED IMPORTED_TARGET GLOBAL liburing>=2.3)
-pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET GLOBAL libxxhash>=0.8.1)
-pkg_check_modules(isal REQUIRED IMPORTED_TARGET GLOBAL libisal>=2.30)
-pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET GLOBAL liblz4>=1.9.4)
-pkg_check_modules(zstd REQUIRED IMPORTED_TARGET GLOBAL libzstd>=1.5.4)
 
 # Debian's FlatBuffers package links the shared library; the generated code needs the headers alone.
 find_path(FLATBUFFERS_INCLUDE_DIR flatbuffers/flatbuffers.h REQUIRED)

@@ -1,8 +1,12 @@
-# millrace_layer(NAME SOURCES ... DEPENDS ...): one static library a layer, named millrace_NAME.
+# millrace_layer(NAME SOURCES ... DEPENDS ...): one static library a layer, named millrace_NAME; installed, Millrace::NAME.
+# How this tree compiles is no business of a program that uses an installed one: the flags stay here.
 function(millrace_layer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_library(millrace_${name} STATIC ${ARG_SOURCES})
-  target_link_libraries(millrace_${name} PUBLIC millrace_flags ${ARG_DEPENDS})
+  target_link_libraries(millrace_${name} PUBLIC $<BUILD_INTERFACE:millrace_flags> ${ARG_DEPENDS})
+  target_include_directories(millrace_${name} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/millrace>)
+  target_compile_features(millrace_${name} INTERFACE cxx_std_23)
+  set_target_properties(millrace_${name} PROPERTIES EXPORT_NAME ${name})
 endfunction()
 
 # millrace_test(NAME [SHORT] SOURCES ... DEPENDS ...): one GoogleTest program, its cases discovered by ctest. SHORT ones have
