@@ -117,6 +117,11 @@ Task<Result<File>> ColdReader::open(GroupRef group, SegmentRef segment) {
 Task<Result<File>> ColdReader::prepare(GroupRef group, SegmentRef segment) {
   CO_TRY(File file, co_await open(group, segment));
   if (segment->indexed) co_return file;
+  // Whose entries they are comes first: those of another file would be judged by where this one ends.
+  auto header = co_await read_segment_header(context_.reactor, file);
+  if (!header) co_return fail(with_advice(std::move(header).error()));
+  if (const auto other = whose_header(*header, context_.cluster, group->id, segment->first_index()))
+    co_return fail(with_advice({ErrorCode::corruption, fmt::format("{}: {}", file.label(), *other)}));
   auto read = co_await read_segment_content(context_.reactor, file, last_before(*group, *segment));
   if (!read) co_return fail(with_advice(std::move(read).error()));
   SegmentContent content = *std::move(read);
@@ -207,13 +212,18 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
   const auto after =
       std::upper_bound(group.segments.begin(), group.segments.end(), cursor.segment->first_index(),
                        [](Index i, const SegmentRef& s) { return i < s->first_index(); });
-  const Index next_segment = after == group.segments.end() ? group.tail_first : (*after)->first_index();
+  const Index next_segment =
+      after == group.segments.end() ? group.tail_first : std::min((*after)->first_index(), group.tail_first);
   while (true) {
     if (cursor.last && next(*cursor.last) >= next_segment) {
       gathered.segment_ended = true;
       return {};
     }
+    // Zeros may stand where an extent was lost, so the end alone does not tell that everything was found.
     if (cursor.position >= stable_end(group, *cursor.segment)) {
+      if (next_segment > cursor.segment->first_index())
+        return damage(
+            fmt::format("the segment ends before entry {}, which it held", next_segment.value() - 1));
       gathered.segment_ended = true;
       return {};
     }
@@ -236,6 +246,9 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
                                 header.index.value()));
     }
     const std::uint32_t padded = padded_entry_size(header.batch_length);
+    if (!cursor.last && header.base_offset > from) {
+      return damage(fmt::format("the entries before index {} are missing", header.index.value()));
+    }
     const bool wanted = header.next_offset() > from;
     if (at + padded > bytes.size()) {
       gathered.entry_size = padded;
@@ -265,6 +278,7 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
 }
 
 Task<Result<ReadResult>> ColdReader::read(GroupRef group, Offset from, std::uint64_t max_bytes) {
+  max_bytes = std::max<std::uint64_t>(max_bytes, 1);  // at least one entry
   const std::uint64_t cuts = group->cuts;
   std::optional<Cursor> known = take_cursor(group->id, from);
   if (!known) {

@@ -21,12 +21,9 @@ Task<Result<void>> check_last_header(OpenContext& context, GroupId group, Index 
   CO_TRY(File file, co_await context.reactor.open(context.folder.segment(group, first),
                                                   {.mode = OpenMode::read, .direct = true}));
   CO_TRY(const SegmentHeader header, co_await read_segment_header(context.reactor, file));
-  if (header.cluster == context.identity.cluster && header.group == group && header.first_index == first)
-    co_return Result<void>{};
-  co_return missing(file.label(),
-                    fmt::format("its header is that of segment {} of group {}{}", header.first_index.value(),
-                                header.group.value(),
-                                header.cluster == context.identity.cluster ? "" : " of another cluster"));
+  const auto other = whose_header(header, context.identity.cluster, group, first);
+  if (other) co_return missing(file.label(), *other);
+  co_return Result<void>{};
 }
 
 Result<void> check_segments(OpenContext& context, const FoldedGroup& group, const GroupFiles& files) {

@@ -18,10 +18,12 @@ std::int64_t max_timestamp_of(const ScannedEntry& entry) {
   return decode_batch_header(batch.first<k_batch_header_size>()).max_timestamp;
 }
 
-std::unexpected<Error> ends_early(const File& file, const SegmentScanner& scanner, Index last) {
-  return fail(ErrorCode::corruption,
-              "{} at {}: its entries end with index {}, but it held entries up to index {}", file.label(),
-              scanner.position(), scanner.end().last_index.value(), last.value());
+std::unexpected<Error> ends_early(const File& file, std::uint64_t position, Index end, Index last) {
+  return fail(
+      ErrorCode::corruption,
+      "{} at {}: its entries end with index {}, but it held entries up to index {}, unless the segment that "
+      "begins with entry {} is missing",
+      file.label(), position, end.value(), last.value(), end.value() + 1);
 }
 
 }  // namespace
@@ -152,7 +154,8 @@ Task<Result<ScanEnd>> find_end(Reactor& reactor, File file, SegmentHeader header
     CO_TRY(const auto entry, co_await scanner.next());
     if (!entry) break;
   }
-  if (scanner.end().last_index < last) co_return ends_early(file, scanner, last);
+  if (scanner.end().last_index < last)
+    co_return ends_early(file, scanner.position(), scanner.end().last_index, last);
   co_return ScanEnd{scanner.end(), scanner.position()};
 }
 
@@ -162,6 +165,13 @@ Task<Result<SegmentHeader>> read_segment_header(Reactor& reactor, File file) {
   auto header = decode_segment_header(std::span<const std::byte>(block.bytes()).first(count));
   if (header) co_return header;
   co_return fail(header.error().code, "{}: {}", file.label(), header.error().message);
+}
+
+std::optional<std::string> whose_header(const SegmentHeader& header, ClusterId cluster, GroupId group,
+                                        Index first) {
+  if (header.cluster == cluster && header.group == group && header.first_index == first) return std::nullopt;
+  return fmt::format("its header is that of segment {} of group {}{}", header.first_index.value(),
+                     header.group.value(), header.cluster == cluster ? "" : " of another cluster");
 }
 
 Task<Result<std::optional<SegmentFooter>>> read_footer(Reactor& reactor, File file) {
@@ -195,7 +205,8 @@ Task<Result<SegmentFooter>> rebuild_footer(Reactor& reactor, File file, SegmentH
     if (!entry) break;
     add_to_footer(footer, *entry);
   }
-  if (scanner.end().last_index < last) co_return ends_early(file, scanner, last);
+  if (scanner.end().last_index < last)
+    co_return ends_early(file, scanner.position(), scanner.end().last_index, last);
   footer.end = scanner.end();
   footer.end_position = scanner.position();
   co_return footer;
@@ -209,6 +220,8 @@ Task<Result<SegmentContent>> read_segment_content(Reactor& reactor, File file, I
     content.footer = *std::move(footer);
     co_return content;
   }
+  if (footer && footer->end.last_index < last)
+    co_return ends_early(file, footer->end_position, footer->end.last_index, last);
   content.rebuilt = true;
   CO_TRY(content.footer, co_await rebuild_footer(reactor, file, content.header, last));
   co_return content;

@@ -81,6 +81,9 @@ Task<Result<ScanEnd>> find_end(Reactor& reactor, File file, SegmentHeader header
 
 // corruption (with the file's name), unsupported_version.
 Task<Result<SegmentHeader>> read_segment_header(Reactor& reactor, File file);
+// Whose header it is, in words, where it is not that of this segment; else nothing.
+[[nodiscard]] std::optional<std::string> whose_header(const SegmentHeader& header, ClusterId cluster,
+                                                      GroupId group, Index first);
 // The footer of a sealed segment; nothing if there is none, or it is damaged: it can be made again.
 Task<Result<std::optional<SegmentFooter>>> read_footer(Reactor& reactor, File file);
 // Notes the next entry in a footer that is being made.
@@ -94,7 +97,8 @@ struct SegmentContent {
   bool rebuilt = false;  // the footer was not there, or told of another end than `last`
 };
 // Header and footer of a segment whose last entry is `last` (before its first one: it is empty). A footer
-// that tells of another end is one from before a cut.
+// that tells of a later end is one from before a cut; one that tells of an earlier end, or entries that end
+// earlier, are corruption: the next segment may be missing.
 Task<Result<SegmentContent>> read_segment_content(Reactor& reactor, File file, Index last);
 
 }  // namespace millrace

@@ -105,12 +105,8 @@ Task<Result<void>> Verifier::check_group_files(const FoldedGroup& group) {
 
 void Verifier::check_header(const std::string& label, const SegmentHeader& header, const FoldedGroup& group,
                             Index first, const std::optional<LogEnd>& before) {
-  if (header.cluster != context_.identity.cluster)
-    find(label, 0, "the header is that of another cluster's segment");
-  if (header.group != group.id || header.first_index != first) {
-    find(label, 0,
-         fmt::format("the header is that of segment {} of group {}", header.first_index.value(),
-                     header.group.value()));
+  if (const auto other = whose_header(header, context_.identity.cluster, group.id, first)) {
+    find(label, 0, *other);
   } else if (before && range_of(header).before != *before) {
     find(label, 0,
          fmt::format("does not go on where the segment before it ends, after entry {}",
