@@ -316,6 +316,7 @@ void Committer::submit(const std::shared_ptr<Commit>& commit) {
   header.body_checksum = xxh3(commit->buffer.bytes().subspan(k_commit_header_size, header.body_length));
   header.record_count = commit->record_count;
   header.journal = journal_number_;
+  header.generation = context_.generation;
   encode_commit_header(header, commit->buffer.bytes().first(k_commit_header_size));
 
   commit->sequence = place.sequence;

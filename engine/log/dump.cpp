@@ -195,6 +195,7 @@ class Dumper {
     TRY_VOID(emit("commit", path, commit.place.offset,
                   {{"sequence", header.sequence.value()},
                    {"start_id", hex(header.start_id)},
+                   {"generation", header.generation},
                    {"journal", std::uint64_t{header.journal}},
                    {"complete_through", header.complete_through.value()},
                    {"records", std::uint64_t{header.record_count}},

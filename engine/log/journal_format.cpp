@@ -260,7 +260,7 @@ void encode_commit_header(const CommitHeader& header, std::span<std::byte> into)
   to.put<std::uint32_t>(header.record_count);
   to.put<std::uint32_t>(header.journal);
   to.put<std::uint32_t>(k_journal_version);
-  to.put<std::uint64_t>(0);
+  to.put<std::uint64_t>(header.generation);
   store_le<std::uint64_t>(bytes.data(), xxh3(bytes.subspan(8)));
 }
 
@@ -281,6 +281,7 @@ std::optional<CommitHeader> decode_commit_header(std::span<const std::byte> byte
   header.record_count = from.get<std::uint32_t>();
   header.journal = from.get<std::uint32_t>();
   if (from.get<std::uint32_t>() != k_journal_version) return std::nullopt;
+  header.generation = from.get<std::uint64_t>();
   return header;
 }
 

@@ -50,6 +50,7 @@ struct CommitHeader {
   std::uint32_t body_length = 0;
   std::uint32_t record_count = 0;
   std::uint32_t journal = 0;
+  std::uint64_t generation = 0;  // of the identity that its start wrote; 0: written before commits said it
   // Bytes it takes in the file: header and body, rounded up to a block.
   [[nodiscard]] std::uint64_t size() const;
 };

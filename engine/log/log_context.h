@@ -21,6 +21,7 @@ struct LogContext {
         folder(std::move(f)),
         cluster(identity.cluster),
         node(identity.node),
+        generation(identity.generation),
         journal_file_size(identity.journal_file_size),
         options(o),
         failed(r),
@@ -30,6 +31,7 @@ struct LogContext {
   DataFolder folder;
   ClusterId cluster;
   NodeId node;
+  std::uint64_t generation;  // of the identity
   std::uint64_t journal_file_size;
   ShardLogOptions options;
   LogCounters counters;

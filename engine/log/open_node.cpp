@@ -105,6 +105,7 @@ Task<Result<void>> recover(OpenContext& context, OpenedNode& node) {
   std::vector<ReadJournal> journals;
   std::vector<GroupRefs> refs;
   bool clean = true;
+  CO_TRY_VOID(co_await check_identity(context));
   for (std::uint32_t number = 0; number < context.identity.journals.size(); ++number) {
     CO_TRY(ReadJournal journal, co_await read_journal(context, number));
     clean = clean && journal.folded.clean && !journal.cut;

@@ -1,6 +1,7 @@
 // The steps of open_node(), in the order in which they run. Internal: open_node.h is the manual.
 //
 // reads only:
+//   check_identity       no later start has gone on than the one that the identity tells of
 //   read_journal         one journal after the other: scan, decide by table, fold
 //   check_groups         each group's folder against what was folded
 // then:
@@ -58,6 +59,9 @@ struct ReadJournal {
   bool cut = false;                   // a torn tail was left out
 };
 Task<Result<ReadJournal>> read_journal(OpenContext& context, std::uint32_t number);
+// corruption where a journal file, in force or not, holds what a later start acknowledged: then the identity
+// is an older one that has come back, and what it names is not the log any more.
+Task<Result<void>> check_identity(OpenContext& context);
 // The identity, the journals, and the names in the data folder's own folders.
 Task<Result<void>> sync_what_was_read(OpenContext& context);
 

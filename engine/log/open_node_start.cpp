@@ -132,6 +132,7 @@ class CheckpointWriter {
     header.body_checksum = xxh3(buffer_.bytes().subspan(k_commit_header_size, header.body_length));
     header.record_count = records_;
     header.journal = number_;
+    header.generation = identity_.generation;
     if (position_ + header.size() > identity_.journal_file_size) {
       co_return fail(
           ErrorCode::invalid_argument,

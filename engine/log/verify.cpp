@@ -216,6 +216,9 @@ Task<Result<VerifyReport>> Verifier::run() {
     co_return std::move(report_);
   }
   context_.identity = *std::move(identity);
+  const auto latest = co_await check_identity(context_);
+  if (!latest && !is_about_bytes(latest.error())) co_return fail(latest.error());
+  if (!latest) find(context_.folder.identity(), 0, latest.error().message);
   for (std::uint32_t number = 0; number < context_.identity.journals.size(); ++number) {
     CO_TRY_VOID(co_await check_journal(number));
   }

@@ -107,5 +107,30 @@ TEST_F(DamagedFolder, AReadOfNoBytesGivesOneEntry) {
   }));
 }
 
+TEST_F(DamagedFolder, AnIdentityOfAnEarlierStartIsRefused) {
+  const std::string earlier = *story.disk().read_file(folder.identity());
+  expect_ok(story.run(
+      [&](LogStory::Logs& logs) -> Task<void> { expect_ok(co_await story.append(logs, k_group, 100)); }));
+  for (const std::uint32_t shards : {1U, 3U}) {
+    story.node_options.shards = shards;
+    story.expect_everything();
+    const std::string latest = *story.disk().read_file(folder.identity());
+    story.disk().write_file(folder.identity(), earlier);
+    const auto refused = story.run([](LogStory::Logs&) -> Task<void> { co_return; });
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, ErrorCode::corruption);
+    story.disk().write_file(folder.identity(), latest);
+  }
+  story.expect_everything();
+}
+
+// That start has acknowledged nothing, and a power cut may have kept it from switching the identity.
+TEST_F(DamagedFolder, AnIdentityOfTheStartBeforeOneThatDidNothingIsTaken) {
+  const std::string earlier = *story.disk().read_file(folder.identity());
+  expect_ok(story.run([](LogStory::Logs&) -> Task<void> { co_return; }, LogStory::End::abandoned));
+  story.disk().write_file(folder.identity(), earlier);
+  story.expect_everything();
+}
+
 }  // namespace
 }  // namespace millrace::test

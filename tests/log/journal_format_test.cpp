@@ -185,9 +185,9 @@ TEST(JournalFormat, AnEntryIsReadWhereItStands) {
 // docs/format.md explains these bytes one by one: the third commit of a journal, a vote and the no-op that
 // opens term 5.
 constexpr const char* k_commit_hex =
-    "d1627b8356b906c74d52434f4d4d4954efcdab89674523010300000000000000"
+    "21f9cc0512dd0adf4d52434f4d4d4954efcdab89674523010300000000000000"
     "0020000000000000020000000000000093ef85c0318801d96800000002000000"
-    "0000000001000000000000000000000008000000020000000300000000000000"
+    "0000000001000000070000000000000008000000020000000300000000000000"
     "05000000020000004000000001000000030000000000000072e05f9624ae5eee"
     "c294d3380580062d000000000000000001000000000000000300000000000000"
     "000000000201000000000000000000000000000400000005";
@@ -213,6 +213,7 @@ Bytes encoded_commit() {
   header.body_length = static_cast<std::uint32_t>(at - k_commit_header_size);
   header.body_checksum = xxh3(std::span(bytes).subspan(k_commit_header_size, header.body_length));
   header.record_count = 2;
+  header.generation = 7;
   encode_commit_header(header, bytes);
   return bytes;
 }
@@ -231,6 +232,7 @@ TEST(JournalFormat, AGoldenCommitIsRead) {
   EXPECT_EQ(header->complete_through, Sequence{2});
   EXPECT_EQ(header->record_count, 2U);
   EXPECT_EQ(header->journal, 0U);
+  EXPECT_EQ(header->generation, 7U);
   EXPECT_EQ(header->size(), k_block_size);
   const auto body = std::span(bytes).subspan(k_commit_header_size, header->body_length);
   EXPECT_EQ(xxh3(body), header->body_checksum);
