@@ -1,6 +1,6 @@
 // fuzz_seeds FOLDER: first inputs for the fuzz targets, made by the product's own writers.
-#include <filesystem>
-#include <fstream>
+#include "fuzz/seeds.h"
+
 #include <string>
 #include <string_view>
 
@@ -26,21 +26,6 @@ constexpr GroupId k_group{7};
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));
 }
-
-class Seeds {
- public:
-  explicit Seeds(std::filesystem::path folder) : folder_(std::move(folder)) {}
-  void write(const std::string& target, const std::string& name, const InputWriter& input) const {
-    std::filesystem::create_directories(folder_ / target);
-    std::ofstream file(folder_ / target / name, std::ios::binary);
-    const auto size = static_cast<std::streamsize>(input.bytes().size());
-    file.write(reinterpret_cast<const char*>(input.bytes().data()), size);
-    CHECK(file.good(), "{}/{}/{} cannot be written", folder_.string(), target, name);
-  }
-
- private:
-  std::filesystem::path folder_;
-};
 
 BufferPool& pool() {
   static BufferPool buffers({.bytes_max = 64_MiB, .idle_bytes_max = 1_MiB});
@@ -344,5 +329,6 @@ int main(int argc, char** argv) {
   seed_identity(seeds);
   seed_wire(seeds);
   seed_metadata(seeds);
+  seed_folder(seeds);
   return 0;
 }
