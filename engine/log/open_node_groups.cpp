@@ -36,6 +36,11 @@ Result<void> check_segments(OpenContext& context, const FoldedGroup& group, cons
     return missing(path, fmt::format("the segment stands behind segment {}, in which the log ends",
                                      group.segment.segment.value()));
   }
+  for (const Index first : group.extended) {
+    if (std::ranges::binary_search(files.segments, first)) continue;
+    return missing(context.folder.segment(group.id, first),
+                   "the segment is missing, although the journal has extents in it");
+  }
   const bool holds_entries = group.start.index <= group.placed.last_index;
   if (holds_entries && (files.segments.empty() || files.segments.front() > group.start.index)) {
     return missing(folder, fmt::format("the segment that holds the log's start, entry {}, is missing",

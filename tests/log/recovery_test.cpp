@@ -379,6 +379,19 @@ TEST(Recovery, AMissingSegmentIsRefusedByName) {
   story.expect_refused(ErrorCode::corruption, "the log's start, entry 1, is missing");
 }
 
+TEST(Recovery, AMissingSegmentBeforeTheLastIsRefusedByNameWhereTheJournalHasExtentsInIt) {
+  RecoveryStory story;
+  TestLog& log = story.group(7);
+  log.put(Index{1}, {log.append("a")});
+  story.begin();
+  story.journal().add(GroupId{7}, log.put(Index{2}, {log.append("b")})).commit();
+  story.journal().add(GroupId{7}, log.put(Index{3}, {log.append("c")})).commit();
+  story.journal().commit();
+  log.segments.erase(Index{2});
+  story.write();
+  story.expect_refused(ErrorCode::corruption, "00000000000000000002.segment: the segment is missing");
+}
+
 TEST(Recovery, AMissingGroupFolderIsRefusedByName) {
   RecoveryStory story;
   story.group(7);
