@@ -24,16 +24,20 @@ constexpr VerbSet k_limited = any_of(Verb::open, Verb::lock, Verb::list, Verb::s
 constexpr VerbSet k_named =
     any_of(Verb::open, Verb::lock, Verb::list, Verb::sync_folder, Verb::rename, Verb::remove_file,
            Verb::create_folder, Verb::remove_folder, Verb::free_space);
+constexpr VerbSet k_timed = any_of(Verb::connect, Verb::receive, Verb::send, Verb::transfer);
 
 constexpr const char* k_raise_files = "raise the limit of open files (ulimit -n)";
 constexpr const char* k_grant = "grant this user access to it";
+constexpr const char* k_stop = "what this process wrote may be lost; it has to stop";
 
 constexpr ErrnoRow k_rows[] = {
     // how an operation of the reactor ends
     {ECANCELED, k_all, false, ErrorCode::cancelled, ""},
-    {ETIME, k_all, false, ErrorCode::timed_out, ""},
+    {ETIME, k_timed, false, ErrorCode::timed_out, ""},  // elsewhere it is a device that speaks
     {EBADF, k_all, false, ErrorCode::invalid_argument, "it is closed already or was opened for reading only"},
-    // no room: before the sync rows, because a write that did not fit has left nothing in doubt
+    // no room: before the sync rows, because such a write puts nothing in doubt but its own bytes, of which a
+    // part may be there (a device that is short of blocks itself refuses in the middle). Who rewrites or
+    // counts on those bytes must end all the same; the log does, for its journal and its extents
     {ENOSPC, k_growing, false, ErrorCode::disk_full, "free some space"},
     {EDQUOT, k_growing, false, ErrorCode::disk_full, "free some space or raise this user's quota"},
     {EFBIG, k_growing, false, ErrorCode::disk_full, "raise the limit of file sizes (ulimit -f)"},
@@ -46,17 +50,18 @@ constexpr ErrnoRow k_rows[] = {
      "another process holds it; stop that one first"},
     {EACCES, k_named, false, ErrorCode::permission_denied, k_grant},
     {EPERM, k_named, false, ErrorCode::permission_denied, k_grant},
-    {EROFS, k_named, false, ErrorCode::permission_denied, "the file system is mounted read-only"},
+    // not for a sync of a folder: a file system that had to give up its journal is read-only from then on
+    {EROFS, k_named & ~k_syncing, false, ErrorCode::permission_denied,
+     "the file system is mounted read-only"},
     {ENOTDIR, k_named, false, ErrorCode::invalid_argument, "a part of the path is not a folder"},
     {EISDIR, k_named, false, ErrorCode::invalid_argument, "it is a folder"},
     {ENAMETOOLONG, k_named, false, ErrorCode::invalid_argument, "use a shorter path"},
     {EMFILE, k_limited, false, ErrorCode::overloaded, k_raise_files},
     {ENFILE, k_limited, false, ErrorCode::overloaded,
      "the machine has too many open files (sysctl fs.file-max)"},
-    // durability: whatever else happens, nothing is known of the data afterwards
-    {0, k_syncing, true, ErrorCode::sync_failed, "what this process wrote may be lost; it has to stop"},
-    {EIO, any_of(Verb::write), true, ErrorCode::sync_failed,
-     "what this process wrote may be lost; it has to stop"},
+    // durability: whatever the reason, nothing is known of the data afterwards. Devices give many of them
+    // (ENODATA, EREMOTEIO, ENOLINK, ETIMEDOUT, EILSEQ, ENODEV, ...), and direct I/O hands them through
+    {0, k_syncing | any_of(Verb::write), true, ErrorCode::sync_failed, k_stop},
     // sockets
     {EADDRINUSE, k_reaching, false, ErrorCode::unavailable,
      "another program has this address; choose another port"},
@@ -140,7 +145,7 @@ Error error_of(const Request& request, int error) {
   const ErrnoRow& row = errno_row(request.verb, request.sync, error);
   const std::string subject = subject_of(request);
   std::string message = fmt::format("{}{}{}: ", name(request.verb), subject.empty() ? "" : " ", subject);
-  if (error == ETIME) {
+  if (row.code == ErrorCode::timed_out) {
     message += "the deadline has passed";
   } else if (error == ECANCELED) {
     message += "cancelled";

@@ -35,7 +35,7 @@ LoadMix the_load() {
 
 bool is_named(ErrorCode code) {
   return is_gone(code) || code == ErrorCode::io_error || code == ErrorCode::disk_full ||
-         code == ErrorCode::sync_failed;
+         code == ErrorCode::sync_failed || code == ErrorCode::permission_denied;
 }
 
 class Life {

@@ -49,7 +49,8 @@ class Life {
   template <class T>
   bool note(const Result<T>& result) {
     if (result) return true;
-    constexpr std::array k_named = {ErrorCode::io_error, ErrorCode::disk_full, ErrorCode::sync_failed};
+    constexpr std::array k_named = {ErrorCode::io_error, ErrorCode::disk_full, ErrorCode::sync_failed,
+                                    ErrorCode::permission_denied};
     const bool is_named = std::ranges::find(k_named, result.error().code) != k_named.end();
     EXPECT_TRUE(is_named && !result.error().message.empty())
         << name(result.error().code) << ": " << result.error().message;

@@ -58,6 +58,30 @@ TEST(ShardLog, AfterAFailedSyncNothingIsAcknowledged) {
   story.expect_everything();
 }
 
+// Devices have more names for it than EIO, and direct I/O hands them through.
+TEST(ShardLog, AFailedSyncHasManyNames) {
+  for (const int error : {ENODATA, EREMOTEIO, ETIMEDOUT, EILSEQ, ETIME, ENOMEM}) {
+    LogStory story(62);
+    const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
+      story.disk().faults().fail({.matches = on(Verb::write, "groups/"), .error = error});
+      EXPECT_FALSE((co_await story.create(logs, k_group)).has_value());
+      EXPECT_EQ((co_await logs.of(k_group).failed()).code, ErrorCode::sync_failed);
+    });
+    EXPECT_EQ(ended.error().code, ErrorCode::sync_failed) << error;
+  }
+}
+
+// ext4 answers so once it has had to give up its journal.
+TEST(ShardLog, AFolderSyncOnAFileSystemThatHasGivenUpIsAFailedSync) {
+  LogStory story(62);
+  const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
+    story.disk().faults().fail({.matches = on(Verb::sync_folder, "groups/"), .error = EROFS});
+    EXPECT_FALSE((co_await story.create(logs, k_group)).has_value());
+    EXPECT_EQ((co_await logs.of(k_group).failed()).code, ErrorCode::sync_failed);
+  });
+  EXPECT_EQ(ended.error().code, ErrorCode::sync_failed);
+}
+
 // A device that has no space for the blocks of a file written long ago: what is under way may have happened.
 TEST(ShardLog, AJournalThatFindsNoSpaceIsNoRefusal) {
   LogStory story(66);

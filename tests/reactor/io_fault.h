@@ -38,6 +38,10 @@ inline constexpr std::array k_io_faults = {
     IoFault{.name = "EioForEver", .for_ever = true},
     IoFault{.name = "EnospcOnce", .error = ENOSPC},
     IoFault{.name = "EnospcForEver", .error = ENOSPC, .for_ever = true},
+    // A sector that the device cannot read or remap, and a file system that has given up: none of the names
+    // that come to mind first.
+    IoFault{.name = "EnodataOnce", .error = ENODATA},
+    IoFault{.name = "ErofsForEver", .error = EROFS, .for_ever = true},
     IoFault{.name = "EioAfterTakingEffect", .kind = SimFaults::Kind::fail_late},
     IoFault{.name = "ShortOnce", .kind = SimFaults::Kind::cut_short},
     IoFault{.name = "ShortForEver", .kind = SimFaults::Kind::cut_short, .for_ever = true},
