@@ -102,10 +102,10 @@ int UringReactor::allocate_by_size(std::uint32_t slot) {
   return found.st_size >= length || ::ftruncate(fd, length) == 0 ? 0 : errno;
 }
 
+// Of several writes in flight each hears of the refusal: the first tells those to come, by the handle.
 bool UringReactor::write_without_dsync(std::uint32_t slot, int error) {
-  const Request& wanted = request(slot);
-  UringHandle& handle = uring_handle(wanted.handle);
-  if (error != EOPNOTSUPP || wanted.sync != Sync::data || !handle.synced_write) return false;
+  UringHandle& handle = uring_handle(request(slot).handle);
+  if (error != EOPNOTSUPP || !flights_[slot].dsync) return false;
   handle.synced_write = false;
   if (!std::exchange(said_no_dsync_, true)) {
     log(LogLevel::info,
@@ -146,7 +146,7 @@ void UringReactor::complete_write(std::uint32_t slot, std::uint64_t count) {
         fmt::format("{}: a synced write at {} was taken in parts", wanted.handle.label(), wanted.position));
     return end_with_error(slot, EIO);
   }
-  if (uring_handle(wanted.handle).synced_write) return end(slot, counted(flight.done));
+  if (flight.dsync) return end(slot, counted(flight.done));
   if (flight.cancelled) return end_with_error(slot, ECANCELED);
   flight.step = Step::sync;
   submit_operation(slot);
@@ -185,7 +185,7 @@ void UringReactor::complete_open(std::uint32_t slot, UniqueFd fd) {
   Outcome outcome;
   outcome.handle = make_handle(std::move(fd), wanted.path);
   auto& handle = uring_handle(outcome.handle);
-  handle.synced_write = !options_.no_dsync;
+  handle.synced_write = true;  // until the file system refuses
   if (wanted.open.direct) set_direct(handle);
   end(slot, std::move(outcome));
 }

@@ -49,6 +49,7 @@ struct Flight {
   bool cancelled = false;  // whatever happens next, no further step follows
   bool late = false;       // cancelled by its deadline
   bool cut_short = false;  // a synced write of which the kernel took a part only
+  bool dsync = false;      // write: asked for with RWF_DSYNC, so no fdatasync follows
   std::uint8_t attempts = 0;
   std::uint32_t serial = 0;   // of the operation, so that a late cancel does not hit its successor
   int error = 0;              // soon: end with this

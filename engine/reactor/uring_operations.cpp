@@ -13,7 +13,7 @@ void UringReactor::begin(std::uint32_t slot) {
   Flight& flight = flights_.reach(slot);
   ++flight.serial;
   flight.step = Step::first;
-  flight.cancelled = flight.late = flight.cut_short = false;
+  flight.cancelled = flight.late = flight.cut_short = flight.dsync = false;
   flight.attempts = 0;
   flight.error = 0;
   flight.done = 0;

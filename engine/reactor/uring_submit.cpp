@@ -13,6 +13,9 @@ namespace {
 // What one transfer moves at most: the best size of a chunk, and of the pipe between file and socket.
 constexpr std::uint64_t k_transfer_max = std::uint64_t{256} << 10;
 
+// What RWF_DSYNC is to a kernel that does not know it.
+constexpr int k_unknown_rw_flag = 1 << 30;
+
 std::uint64_t position_of(const Request& wanted, const Flight& flight) {
   return uring_handle(wanted.handle).stream ? ~std::uint64_t{0} : wanted.position + flight.done;
 }
@@ -198,7 +201,8 @@ void UringReactor::fill_in_read_or_write(io_uring_sqe& sqe, std::uint32_t slot) 
   } else {
     io_uring_prep_read(&sqe, handle.fd, memory, length, position);
   }
-  if (writes && wanted.sync == Sync::data && handle.synced_write) sqe.rw_flags = RWF_DSYNC;
+  flight.dsync = writes && wanted.sync == Sync::data && handle.synced_write;
+  if (flight.dsync) sqe.rw_flags = options_.no_dsync ? k_unknown_rw_flag : RWF_DSYNC;
 }
 
 void UringReactor::fill_in_send(io_uring_sqe& sqe, std::uint32_t slot) {

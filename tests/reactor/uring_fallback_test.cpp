@@ -89,6 +89,26 @@ TEST(UringFallback, AFileSystemWithoutDirectIoCostsOneLine) {
   EXPECT_EQ(std::ranges::count_if(shards.lines, [](auto& l) { return l.find("direct I/O") != l.npos; }), 1);
 }
 
+// The story: 1. two synced writes leave in one submission; 2. the refusal of the first tells the file to do
+// without; 3. that of the second is no news, and it still has to be written the other way.
+TEST(UringFallback, SyncedWritesInFlightTogetherAreAllWrittenWhereTheyAreRefused) {
+  TemporaryFolder folder;
+  LoggedShards shards;
+  shards.options.ring.no_dsync = true;
+  must(run_uring(shards.options, [&](UringReactor& reactor) -> Task<void> {
+    const File file = must(co_await reactor.open(folder.path() + "/a", {.mode = OpenMode::create}));
+    std::vector<Operation<std::uint64_t>> writes;
+    for (std::uint64_t i = 0; i < 4; ++i) {
+      writes.push_back(reactor.write(file, space(reactor, 4096), i * 4096, Sync::data));
+    }
+    for (auto& write : writes) EXPECT_EQ(must(co_await write), 4096U);
+    EXPECT_FALSE(file.state()->synced_write);
+    EXPECT_EQ(must(co_await reactor.write(file, space(reactor, 4096), 0, Sync::data)), 4096U);
+  }));
+  EXPECT_EQ(std::ranges::count_if(shards.lines, [](auto& l) { return l.find("synced writes") != l.npos; }),
+            1);
+}
+
 TEST(UringFallback, SpaceIsAllocatedBySizeWhereTheFileSystemCannotReserve) {
   TemporaryFolder folder;
   LoggedShards shards;
