@@ -5,6 +5,7 @@
 #include "tests/crash/ledger.h"
 #include "tests/crash/load.h"
 #include "tests/net/server_story.h"
+#include "tests/reactor/some_disk.h"
 
 namespace millrace::test {
 namespace {
@@ -40,6 +41,7 @@ class Life {
         random_(story_.world().random()),
         mix_(some_load(random_)) {
     story_.server().disk().faults().ignore_syncs = options.ignore_syncs;
+    draw_disk(story_.server().disk().faults(), random_);
     story_.setup.log.cache_bytes = 256_KiB << random_.below(4);
     story_.setup.log.unplaced_bytes_max = 2_MiB;
     story_.setup.log.retention_interval = std::chrono::milliseconds(random_.between(2, 50));

@@ -27,14 +27,14 @@ class Life {
   void live() {
     note(story_.run([this](LogStory::Logs& logs) { return first(logs); }));
     note(story_.run([this](LogStory::Logs& logs) { return later(logs); }, LogStory::End::abandoned));
-    let_writes_land();
+    story_.let_writes_land();
     note(story_.run([this](LogStory::Logs& logs) { return later(logs); }));
   }
 
   // And what follows on a healthy disk.
   void expect_everything() {
     go_on(LogStory::End::abandoned);
-    let_writes_land();
+    story_.let_writes_land();
     story_.disk().power_cut(story_.world().random(), SimCut::drop_all);
     go_on(LogStory::End::clean);
     story_.expect_everything();
@@ -42,9 +42,6 @@ class Life {
   }
 
  private:
-  // Of a process that has been killed; until then it holds the lock.
-  void let_writes_land() { story_.world().run_for(std::chrono::milliseconds(10)); }
-
   // A fault may refuse anything, by the name of what is wrong; but it does no damage.
   template <class T>
   bool note(const Result<T>& result) {

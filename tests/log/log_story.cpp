@@ -143,7 +143,7 @@ bool LogStory::run_until_kill(const Script& script, std::uint64_t events) {
   run_for_events(script, events);
   const bool killed = node_.running();
   if (killed) node_.kill();
-  world_.run_for(std::chrono::milliseconds(10));
+  let_writes_land();
   return killed;
 }
 
@@ -153,6 +153,10 @@ Task<Result<void>> LogStory::create(Logs& logs, GroupId group) {
   groups[group].may_exist = true;
   groups[group].settings = settings;
   auto created = co_await on_shard(logs.reactor, shard_of(group, node_options.shards),
+void LogStory::let_writes_land() {
+  EXPECT_EQ(world_.run_until([&] { return node_.device().in_flight() == 0; }), SimEnd::reached);
+}
+
                                    [&](Reactor&) { return logs.of(group).create(group, settings); });
   if (created) groups[group].created = true;
   co_return created;

@@ -67,6 +67,8 @@ class LogStory {
   // The same with a kill; what it has in flight has landed on return. False when the script and the stop had
   // ended before.
   bool run_until_kill(const Script& script, std::uint64_t events);
+  // Of a process that was killed; until then it holds the lock.
+  void let_writes_land();
   // What the last start noted (OpenedNode::notes) and whether it found a clean stop.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   [[nodiscard]] bool found_clean() const { return found_clean_; }

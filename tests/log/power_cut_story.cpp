@@ -6,6 +6,7 @@
 #include "engine/reactor/wait.h"
 #include "tests/log/log_sender.h"
 #include "tests/log/log_story.h"
+#include "tests/reactor/some_disk.h"
 
 namespace millrace::test {
 namespace {
@@ -139,6 +140,7 @@ void live_through_power_cuts(std::uint64_t seed, const PowerCutOptions& options)
     if (random.below(4) == 0) story.run_until_kill(script, 50 + random.below(1000));
     story.run_until_cut(script, 50 + random.below(3000), options.cut);
     if (testing::Test::HasFailure()) return;
+  draw_disk(story.disk().faults(), random);
   }
   story.disk().faults().ignore_syncs = nullptr;
   const auto settled = story.run([&](LogStory::Logs& logs) { return settle(story, logs, senders); });

@@ -47,7 +47,7 @@ TEST(KilledStart, LeavesNoNamesThatALaterPowerCutTakesAway) {
     killed = story.run_until_kill(script, events);
     const auto lived = story.run(script, LogStory::End::abandoned);
     ASSERT_TRUE(lived.has_value()) << lived.error().message;
-    story.world().run_for(std::chrono::milliseconds(10));
+    story.let_writes_land();
     story.disk().power_cut(story.world().random(), SimCut::drop_all);
     story.expect_everything();
     ASSERT_FALSE(HasFailure()) << "after " << events << " events";

@@ -128,7 +128,7 @@ TEST(ShardLog, AKilledNodeStartsOnAFullDisk) {
     }
   };
   expect_ok(story.run(work, LogStory::End::abandoned));
-  story.world().run_for(std::chrono::milliseconds(10));
+  story.let_writes_land();
   story.disk().set_capacity(story.disk().used());
   story.expect_everything();
 }

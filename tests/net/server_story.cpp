@@ -64,7 +64,8 @@ void ServerStory::expect_clean_stop() {
 
 void ServerStory::kill() {
   if (server_.running()) server_.kill();
-  world_.run_for(std::chrono::milliseconds(10));
+  // Until what it has in flight has landed, the lock is held.
+  EXPECT_EQ(world_.run_until([&] { return server_.device().in_flight() == 0; }), SimEnd::reached);
 }
 
 void ServerStory::run(const Script& script) {
