@@ -93,14 +93,11 @@ void UringReactor::stop() {
   for (std::uint32_t slot = 0; slot < flights_.size(); ++slot) {
     if (flights_[slot].state != State::idle) cancel_flight(slot, false);
   }
-  while (operations_in_flight() > 0 || closes_in_flight_ > 0 || !waiting_.empty() || mailbox_.has_waiting()) {
-    set_now(read_clock());
-    reap();
-    fire_timers();
-    run_soon();
-    mailbox_.flush();
-    ring_doorbells();
-    submit_waiting();
+  // A message that a destructor has posted is in its ring, but nobody has rung yet.
+  while (operations_in_flight() > 0 || closes_in_flight_ > 0 || !waiting_.empty() || mailbox_.has_waiting() ||
+         !mailbox_.to_wake().empty()) {
+    end_what_has_ended();
+    hand_over();
     if (soon_.empty() && waiting_.empty()) {
       ring_->enter_and_wait(std::min<Duration>(std::max(time_to_next_timer(), Duration(1)), k_stop_pause));
     } else {
@@ -114,13 +111,23 @@ void UringReactor::stop() {
 
 void UringReactor::turn() {
   ++counters_.turns;
+  end_what_has_ended();
+  counters_.messages += mailbox_.receive(*this);
+  const bool yielded = run_ready();
+  submit_and_sleep(!yielded && !main_ended_);
+}
+
+void UringReactor::end_what_has_ended() {
   set_now(read_clock());
   reap();
   fire_timers();
   run_soon();
-  counters_.messages += mailbox_.receive(*this);
-  const bool yielded = run_ready();
-  submit_and_sleep(!yielded && !main_ended_);
+}
+
+void UringReactor::hand_over() {
+  mailbox_.flush();
+  ring_doorbells();
+  submit_waiting();
 }
 
 void UringReactor::reap() {
@@ -188,9 +195,7 @@ Duration UringReactor::time_to_next_timer() const {
 }
 
 void UringReactor::submit_and_sleep(bool sleep) {
-  mailbox_.flush();
-  ring_doorbells();
-  submit_waiting();
+  hand_over();
   const Duration timeout = time_to_next_timer();
   if (!sleep || !soon_.empty() || !waiting_.empty() || timeout <= Duration::zero() ||
       !mailbox_.fall_asleep()) {

@@ -75,6 +75,8 @@ class UringReactor final : public Reactor {
   // ---- the turn (uring_reactor.cpp) -------------------------------------------------------------
   void register_memory(std::uint64_t bytes);
   void turn();
+  void end_what_has_ended();  // and may have been waited for: before coroutines run
+  void hand_over();           // messages, bells and submissions: after they have run
   void reap();
   void fire_timers();
   void run_soon();

@@ -402,3 +402,40 @@ TEST(UringRefusedDeathTest, ASeccompProfileIsNamedWithItsRemedy) {
 
 }  // namespace
 }  // namespace millrace
+// The story: 1. a shard sleeps; 2. another one ends, and with it a task whose destructor posts to the first;
+// 3. nothing else is in flight there, and the bell has to be rung all the same. Were it not, the test would
+// not end.
+TEST(UringShards, AMessagePostedByADestructorWhileItsShardStopsWakesTheOther) {
+  struct Farewell {
+    Reactor& here;
+    std::function<void()> say;
+    ~Farewell() {
+      here.post(ShardId{1}, [what = std::move(say)](Reactor&) { what(); });
+    }
+  };
+  std::optional<WaitQueue> queue;
+  bool heard = false;
+  auto threads = must(ShardThreads::start({.count = 2, .pin = false, .ring = {}, .log = {}},
+                                          [&](UringReactor& reactor) -> Task<void> {
+                                            if (reactor.shard() == ShardId{1}) {
+                                              queue.emplace(reactor);
+                                              while (!heard) co_await queue->wait();
+                                              co_return;
+                                            }
+                                            auto wait = [&](Reactor& here) -> Task<void> {
+                                              const Farewell farewell{here, [&] {
+                                                                        heard = true;
+                                                                        queue->wake_all();
+                                                                      }};
+                                              WaitQueue nobody_wakes(here);
+                                              co_await nobody_wakes.wait();
+                                            };
+                                            // Long enough for the other shard to fall asleep.
+                                            must(co_await reactor.sleep(std::chrono::milliseconds(20)));
+                                            reactor.spawn(wait(reactor));
+                                            co_await reactor.yield();
+                                          }));
+  threads->join();
+  EXPECT_TRUE(heard);
+}
+
