@@ -2,9 +2,12 @@
 //
 // A call is shared by the waiting coroutine and by whatever carries the work at the moment: the message there, the task
 // there, the message back. Each side touches only its own part, so that either may vanish first:
-//   1. here:  the call is posted there; the waiter suspends
+//   1. here:  the function is in the call, which is posted there; the waiter suspends
 //   2. there: the function runs as a task of that shard and leaves its result in the call
 //   3. here:  the message back looks whether somebody still waits, and schedules it
+//
+// The messages hold a reference to the call and little else, because what is larger than three words a Message
+// keeps in memory that it allocates.
 #pragma once
 
 namespace millrace::on_shard_detail {
@@ -12,8 +15,11 @@ namespace millrace::on_shard_detail {
 struct Nothing {};
 
 // Freed where it was made (by the message back), so the free lists of both sides stay even.
-template <class R>
+template <class R, class Function>
 struct Call {
+  explicit Call(Function&& what) : function(std::in_place, std::move(what)) {}
+  // Handed over with the message there, which takes it out.
+  std::optional<Function> function;
   // There, then handed over with the message back.
   std::optional<std::conditional_t<std::is_void_v<R>, Nothing, R>> result;
   // Here.
@@ -21,12 +27,12 @@ struct Call {
   Ticket ticket = 0;
 };
 
-template <class R>
+template <class R, class Function>
 struct Wait {
-  std::shared_ptr<Call<R>> call;
+  std::shared_ptr<Call<R, Function>> call;
   Reactor& here;
 
-  Wait(std::shared_ptr<Call<R>> made, Reactor& reactor) : call(std::move(made)), here(reactor) {}
+  Wait(std::shared_ptr<Call<R, Function>> made, Reactor& reactor) : call(std::move(made)), here(reactor) {}
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
   ~Wait() {
@@ -42,7 +48,10 @@ struct Wait {
 };
 
 template <class R, class Function>
-Task<void> run_there(Reactor& there, ShardId origin, std::shared_ptr<Call<R>> call, Function function) {
+Task<void> run_there(Reactor& there, ShardId origin, std::shared_ptr<Call<R, Function>> call) {
+  // On the shard where it runs, until it has ended: what it refers to goes where it was used.
+  Function function = *std::move(call->function);
+  call->function.reset();
   if constexpr (std::is_void_v<R>) {
     co_await function(there);
     call->result.emplace();
@@ -61,11 +70,13 @@ namespace millrace {
 template <class Function>
 auto on_shard(Reactor& here, ShardId target, Function function) -> std::invoke_result_t<Function&, Reactor&> {
   using R = typename std::invoke_result_t<Function&, Reactor&>::Value;
-  using Call = on_shard_detail::Call<R>;
-  on_shard_detail::Wait<R> wait(make_recycled<Call>(), here);
-  here.post(target, [origin = here.shard(), call = wait.call, function = std::move(function)](Reactor& there) mutable {
-    there.spawn(on_shard_detail::run_there<R>(there, origin, std::move(call), std::move(function)));
-  });
+  using Call = on_shard_detail::Call<R, Function>;
+  on_shard_detail::Wait<R, Function> wait(make_recycled<Call>(std::move(function)), here);
+  auto ask = [origin = here.shard(), call = wait.call](Reactor& there) mutable {
+    there.spawn(on_shard_detail::run_there<R>(there, origin, std::move(call)));
+  };
+  static_assert(sizeof ask <= k_message_inline_size && std::is_nothrow_move_constructible_v<decltype(ask)>);
+  here.post(target, std::move(ask));
   co_return co_await wait;
 }
 

@@ -45,6 +45,8 @@ class OperationTable;
 // What a shard does for another: runs there, with that shard's reactor, in the order of posting between each
 // two shards.
 using Message = std::move_only_function<void(Reactor&)>;
+// What a Message holds without allocating, in libstdc++.
+inline constexpr std::size_t k_message_inline_size = 3 * sizeof(void*);
 
 // A place in the queue of coroutines to resume; lets a destroyed waiter take itself out.
 using Ticket = std::uint64_t;

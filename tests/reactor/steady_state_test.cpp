@@ -72,6 +72,20 @@ TEST_P(SteadyState, TasksAndYieldsAllocateNothing) {
   });
 }
 
+TEST_P(SteadyState, WorkOnAnotherShardAllocatesNothing) {
+  run(2, [&](Reactor& reactor) -> Task<void> {
+    const std::array<std::uint64_t, 8> large{1, 2, 3, 4, 5, 6, 7, 8};
+    const auto count = co_await allocations_of([&]() -> Task<void> {
+      const Slice slice = space(reactor, 4096);
+      const auto last = co_await on_shard(
+          reactor, ShardId{1}, [slice, large](Reactor&) -> Task<std::uint64_t> { co_return large[7]; });
+      EXPECT_EQ(last, 8U);
+      co_await on_shard(reactor, ShardId{1}, [](Reactor&) -> Task<void> { co_return; });
+    });
+    EXPECT_EQ(count, 0U);
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Uring, SteadyState, testing::Values(uring_backend("WithEverything", {})),
                          backend_name);
 
