@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/buffer.h"
@@ -50,6 +51,17 @@ class Slices {
   Slices(Slice slice) { push(std::move(slice)); }  // NOLINT: a single range is a list of one
   void push(Slice slice);
   [[nodiscard]] std::size_t count() const { return count_; }
+  Slices(const Slices&) = default;
+  Slices& operator=(const Slices&) = default;
+  // Mostly there is one slice: the other places are left alone. Leaves `other` empty.
+  Slices(Slices&& other) noexcept { take(other); }
+  Slices& operator=(Slices&& other) noexcept {
+    if (this == &other) return *this;
+    clear();
+    take(other);
+    return *this;
+  }
+  ~Slices() = default;
   void clear();
   [[nodiscard]] bool full() const { return count_ == k_slices_max; }
   [[nodiscard]] std::uint64_t length() const;  // bytes in all
@@ -60,6 +72,10 @@ class Slices {
  private:
   std::array<Slice, k_slices_max> slices_;
   std::size_t count_ = 0;
+  void take(Slices& other) noexcept {
+    count_ = std::exchange(other.count_, 0);
+    for (std::size_t i = 0; i < count_; ++i) slices_[i] = std::move(other.slices_[i]);
+  }
 };
 
 enum class Sync : std::uint8_t {

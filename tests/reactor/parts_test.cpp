@@ -173,3 +173,24 @@ TEST(SlicesDeathTest, ASliceOutsideItsBufferIsOurBug) {
 
 }  // namespace
 }  // namespace millrace
+TEST(Slices, AreGoneFromWhereTheyWereMovedFrom) {
+  BufferPool pool({.bytes_max = 1 << 20, .idle_bytes_max = 1 << 20});
+  Slices from;
+  for (std::uint32_t i = 1; i <= 3; ++i) from.push({*pool.acquire(4096), 0, i});
+  Slices to{Slice{*pool.acquire(4096), 0, 50}};
+  to.push({*pool.acquire(4096), 0, 60});
+  to.push({*pool.acquire(4096), 0, 70});
+  to.push({*pool.acquire(4096), 0, 80});
+  to = std::move(from);
+  EXPECT_EQ(from.count(), 0U);  // NOLINT(bugprone-use-after-move): that is what is promised
+  EXPECT_EQ(from.length(), 0U);
+  EXPECT_EQ(to.count(), 3U);
+  EXPECT_EQ(to.length(), 6U);
+  EXPECT_EQ(pool.bytes_in_use(), 3U * 4096);
+  from.push({*pool.acquire(4096), 0, 9});
+  Slices third = std::move(to);
+  third = std::move(from);
+  EXPECT_EQ(third.length(), 9U);
+  EXPECT_EQ(pool.bytes_in_use(), 4096U);
+}
+
