@@ -9,6 +9,7 @@
 #include <flatbuffers/flatbuffers.h>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "engine/base/error.h"
 #include "engine/base/limits.h"
@@ -21,6 +22,11 @@ namespace millrace {
 template <class T>
 class Verified {
  public:
+  Verified(Verified&& other) noexcept
+      : outside_(other.outside_), large_(std::move(other.large_)), small_words_(other.small_words_) {
+    std::copy_n(other.small_.begin(), small_words_, small_.begin());
+  }
+  Verified& operator=(Verified&&) = delete;
   [[nodiscard]] const T& operator*() const { return *flatbuffers::GetRoot<T>(data()); }
   [[nodiscard]] const T* operator->() const { return flatbuffers::GetRoot<T>(data()); }
 
@@ -29,6 +35,7 @@ class Verified {
   friend Result<Verified<U>> verified(std::span<const std::byte> table);
   using Word = std::uint64_t;  // what tables are aligned to: no field is wider
   static constexpr std::size_t k_inline_words = 32;
+  Verified() = default;
 
   [[nodiscard]] const Word* data() const {
     if (outside_ != nullptr) return outside_;
@@ -37,7 +44,8 @@ class Verified {
 
   const Word* outside_ = nullptr;  // the peer's bytes, where they happen to be aligned; else a copy:
   std::unique_ptr<Word[]> large_;
-  std::array<Word, k_inline_words> small_{};
+  std::size_t small_words_ = 0;
+  std::array<Word, k_inline_words> small_;  // of which the rest is left as it was found
 };
 
 // Verifies the bytes of a table, with strict limits: k_table_size_max, 16 levels, 4,096 tables. The result
@@ -58,9 +66,15 @@ template <class T>
     result.outside_ = reinterpret_cast<const Word*>(table.data());
   } else {
     const std::size_t words = (table.size() + sizeof(Word) - 1) / sizeof(Word);
-    if (words > result.small_.size()) result.large_ = std::make_unique_for_overwrite<Word[]>(words);
-    std::memcpy(words > result.small_.size() ? result.large_.get() : result.small_.data(), table.data(),
-                table.size());
+    Word* copy = result.small_.data();
+    if (words > result.small_.size()) {
+      result.large_ = std::make_unique_for_overwrite<Word[]>(words);
+      copy = result.large_.get();
+    } else {
+      result.small_words_ = words;
+    }
+    copy[words - 1] = 0;  // behind the table
+    std::memcpy(copy, table.data(), table.size());
   }
   flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(result.data()), table.size(),
                                  k_depth_max, k_tables_max);
