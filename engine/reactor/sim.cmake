@@ -2,6 +2,7 @@
 add_library(millrace_sim STATIC
   sim_content.cpp
   sim_device.cpp
+  sim_device_bytes.cpp
   sim_disk.cpp
   sim_disk_cut.cpp
   sim_disk_inspect.cpp

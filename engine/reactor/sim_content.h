@@ -12,6 +12,9 @@
 
 namespace millrace {
 
+// What a disk writes whole or not at all.
+inline constexpr std::uint64_t k_sector_size = 512;
+
 class SimContent {
  public:
   static constexpr std::uint64_t k_page_size = 4096;

@@ -5,20 +5,17 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/checksum.h"
 
 namespace millrace {
 namespace {
 
-constexpr std::uint64_t k_sector_size = 512;
-
-// The bytes of the slices from `offset` on, up to the end of the slice they are in.
-std::span<std::byte> part_at(const Slices& slices, std::uint64_t offset) {
-  for (const Slice& slice : slices) {
-    if (offset < slice.length)
-      return slice.buffer.bytes().subspan(slice.offset, slice.length).subspan(offset);
-    offset -= slice.length;
-  }
-  return {};
+// Of what is to be written.
+std::uint64_t hash_of(const SimDiskRequest& request) {
+  std::uint64_t hash = 0;
+  if (request.access.verb != Verb::write) return hash;
+  for (const Slice& slice : request.slices) hash = hash * 0x100000001b3 + xxh3(slice.bytes());
+  return hash;
 }
 
 template <class T>
@@ -32,7 +29,8 @@ void SimDevice::submit(SimDiskRequest request, Done done) {
   if (request.file != 0) disk_.hold(request.file);
   ++in_flight_of_[request.process];
   const std::uint64_t id = next_id_++;
-  in_flight_.emplace(id, Flight{std::move(request), std::move(done), disk_.mark(), 0, false});
+  const std::uint64_t hash = hash_of(request);
+  in_flight_.emplace(id, Flight{std::move(request), std::move(done), disk_.mark(), 0, false, hash});
   schedule(id);
 }
 
@@ -61,6 +59,8 @@ void SimDevice::complete(std::uint64_t id) {
 bool SimDevice::take_effect(Flight& flight, Sync sync, SimDiskReply& reply) {
   using enum SimFaults::Kind;
   const SimAccess& access = flight.request.access;
+  CHECK(hash_of(flight.request) == flight.hash,
+        "{}: the bytes for position {} have changed since they were submitted", access.path, access.position);
   const SimFaults::Rule* rule = flight.moved == 0 ? disk_.faults().hit(access) : nullptr;
   if (rule == nullptr) return take_effect_as_asked(flight, sync, 0, reply);
   switch (rule->kind) {
@@ -112,7 +112,7 @@ bool SimDevice::take_effect_as_asked(Flight& flight, Sync sync, std::int64_t shi
     case Verb::transfer:
       reply.bytes.resize(access.length);
       reply.bytes.resize(
-          *disk_.read(request.file, access.position, std::as_writable_bytes(std::span(reply.bytes))));
+          read_at(request.file, access.position, std::as_writable_bytes(std::span(reply.bytes))));
       return true;
     case Verb::write:
       return write(flight, sync_lies ? Sync::no : sync, shift, reply);
@@ -167,51 +167,6 @@ void SimDevice::take_effect_on_names(const SimDiskRequest& request, SimDiskReply
     default:
       CHECK(false, "{} is no operation of a disk", name(access.verb));
   }
-}
-
-std::uint64_t SimDevice::stop_of(Flight& flight) {
-  const SimAccess& access = flight.request.access;
-  const std::uint64_t left = access.length - flight.moved;
-  const bool is_by_rule = flight.cut_short && flight.moved == 0;
-  const bool may_be_cut = is_by_rule || access.sync == Sync::no;
-  if (left <= k_sector_size || !may_be_cut) return access.length;
-  if (!is_by_rule && !random_.chance(disk_.faults().short_transfers)) return access.length;
-  return flight.moved + (random_.below((left - 1) / k_sector_size) + 1) * k_sector_size;
-}
-
-bool SimDevice::write(Flight& flight, Sync sync, std::int64_t shift, SimDiskReply& reply) {
-  const SimDiskRequest& request = flight.request;
-  const std::uint64_t stop = stop_of(flight);
-  while (flight.moved < stop) {
-    auto part = part_at(request.slices, flight.moved);
-    part = part.first(std::min<std::uint64_t>(part.size(), stop - flight.moved));
-    const std::uint64_t position = request.access.position + flight.moved + static_cast<std::uint64_t>(shift);
-    const auto count = disk_.write(request.file, position, part, sync);
-    if (!count) {
-      reply.error = count.error();
-      return true;
-    }
-    flight.moved += *count;
-  }
-  if (flight.moved < request.access.length) return false;
-  reply.count = flight.moved;
-  // Nobody knows whether the parts were durable together.
-  if (flight.cut_short && request.access.sync == Sync::data) reply.error = EIO;
-  return true;
-}
-
-bool SimDevice::read(Flight& flight, SimDiskReply& reply) {
-  const SimDiskRequest& request = flight.request;
-  const std::uint64_t stop = stop_of(flight);
-  while (flight.moved < stop) {
-    auto part = part_at(request.slices, flight.moved);
-    part = part.first(std::min<std::uint64_t>(part.size(), stop - flight.moved));
-    const std::uint64_t count = *disk_.read(request.file, request.access.position + flight.moved, part);
-    flight.moved += count;
-    reply.count = flight.moved;
-    if (count < part.size()) return true;  // the end of the file
-  }
-  return flight.moved == request.access.length;
 }
 
 // ---- locks ------------------------------------------------------------------

@@ -1,5 +1,8 @@
 // SimDevice: the disk of a node at work: operations in flight, each of which takes effect when its time has
 // come, whether or not the process that asked for it still lives; and the locks on files.
+//
+// While a write is in flight its buffers must not change, which is CHECKed, and who reads the same sectors
+// gets the old bytes or the new ones, each sector for itself.
 #pragma once
 
 #include <cstdint>
@@ -54,6 +57,7 @@ class SimDevice {
     std::uint64_t moved = 0;  // read, write: bytes already
     bool cut_short = false;   // read, write: it went in parts
   };
+    std::uint64_t hash = 0;   // write: of its bytes when it began
   struct Lock {
     std::uint64_t process = 0;
     bool given_up = false;
@@ -70,6 +74,8 @@ class SimDevice {
   bool read(Flight& flight, SimDiskReply& reply);
   void lock(const SimDiskRequest& request, SimDiskReply& reply);
   void release_locks(std::uint64_t process);
+  // What a reader gets while others write.
+  std::uint64_t read_at(SimFileId file, std::uint64_t position, std::span<std::byte> into);
 
   SimEvents& events_;
   SimRandom& random_;

@@ -6,12 +6,6 @@
 #include "engine/reactor/sim_disk.h"
 
 namespace millrace {
-namespace {
-
-constexpr std::uint64_t k_sector_size = 512;
-
-}  // namespace
-
 void SimDisk::power_cut(SimRandom& random, SimCut cut) {
   // One cut in eight drops everything and one keeps everything, so that the extremes are met in few seeds.
   if (cut == SimCut::by_seed) {

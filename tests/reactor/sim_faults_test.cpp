@@ -1,6 +1,7 @@
 // Faults of disks as programs meet them.
 #include <cerrno>
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
+#include <set>
 
 #include "tests/reactor/sim_story.h"
 
@@ -95,6 +96,69 @@ TEST_F(SimFaultTest, AnOperationMayFailAfterItHasTakenEffect) {
   faults.fail({.matches = on(Verb::sync), .kind = SimFaults::Kind::fail_late});
   EXPECT_EQ(failure(), ErrorCode::sync_failed);
   EXPECT_GT(node.disk().pending(), 0U);
+}
+
+TEST_F(SimFaultTest, AFailedSyncMayForgetItsPages) {
+  faults.refuse_synced_writes = true;
+  const auto then_sync = [&](OpenOptions options) {
+    ErrorCode code{};
+    EXPECT_EQ(world.run(node,
+                        [&](Reactor& reactor) -> Task<void> {
+                          const File file = must(co_await reactor.open("file1", options));
+                          const Slice block{must(reactor.buffers().acquire(k_block_size)), 0, k_block_size};
+                          std::ranges::fill(block.buffer.bytes(), std::byte{'n'});
+                          code = code_of(co_await reactor.write(file, block, 0, Sync::data));
+                          must(co_await reactor.sync(file));
+                        }),
+              SimEnd::reached);
+    return code;
+  };
+  for (const bool direct : {false, true}) {
+    node.disk().write_file("file1", std::string(k_block_size, 'o'));
+    faults.fail({.matches = on(Verb::sync), .kind = SimFaults::Kind::fail_and_forget});
+    EXPECT_EQ(then_sync({.mode = OpenMode::read_write, .direct = direct}), ErrorCode::sync_failed);
+    EXPECT_EQ(node.disk().read_file("file1"), std::string(k_block_size, 'n'));
+    node.power_cut(SimCut::keep_all);
+    EXPECT_EQ(node.disk().read_file("file1"), std::string(k_block_size, direct ? 'n' : 'o'));
+  }
+}
+
+TEST_F(SimFaultTest, AReadMeetsAWriteInFlightSectorBySector) {
+  std::set<std::string> seen;
+  node.disk().write_file("file1", std::string(1024, 'o'));
+  EXPECT_EQ(
+      world.run(node,
+                [&](Reactor& reactor) -> Task<void> {
+                  const File file = must(co_await reactor.open("file1", {.mode = OpenMode::read_write}));
+                  faults.latency_min = faults.latency_max = std::chrono::milliseconds(10);
+                  auto writing = reactor.write(file, slice_of(reactor, std::string(1024, 'n')), 0, Sync::no);
+                  must(co_await reactor.sleep(std::chrono::microseconds(100)));
+                  faults.latency_min = faults.latency_max = std::chrono::microseconds(10);
+                  for (int i = 0; i < 50; ++i) {
+                    const Slice back = slice_of(reactor, std::string(1000, ' '));
+                    EXPECT_EQ(must(co_await reactor.read(file, back, 10)), 1000U);
+                    const std::string text(reinterpret_cast<const char*>(back.bytes().data()), 1000);
+                    seen.insert({text[0], text[501], text[502], text[999]});
+                  }
+                  must(co_await writing);
+                }),
+      SimEnd::reached);
+  EXPECT_THAT(seen, testing::ElementsAre("nnnn", "nnoo", "oonn", "oooo"));
+}
+
+TEST(SimFaultDeathTest, ABufferThatChangesUnderAWriteIsOurBug) {
+  const auto change = [] {
+    SimWorld world(1);
+    SimNode& node = world.add_node("node");
+    (void)world.run(node, [](Reactor& reactor) -> Task<void> {
+      const File file = must(co_await reactor.open("file", {.mode = OpenMode::create}));
+      const Slice slice = slice_of(reactor, "bytes");
+      auto writing = reactor.write(file, slice, 0, Sync::no);
+      slice.buffer.data()[4] = std::byte{'S'};
+      must(co_await writing);
+    });
+  };
+  EXPECT_DEATH(change(), "have changed since they were submitted");
 }
 
 TEST_F(SimFaultTest, ATransferCutShortGoesOnUnlessItsBytesWereToBeDurable) {
