@@ -80,6 +80,9 @@ bool SimDevice::take_effect(Flight& flight, Sync sync, SimDiskReply& reply) {
       reply.error = error;
       return true;
     }
+    case fail_and_forget:
+      this->fail_and_forget(flight, rule->error, reply);
+      return true;
     case cut_short:
       flight.cut_short = true;
       break;
@@ -91,6 +94,18 @@ bool SimDevice::take_effect(Flight& flight, Sync sync, SimDiskReply& reply) {
       return take_effect_as_asked(flight, sync, rule->shift, reply);
   }
   return take_effect_as_asked(flight, sync, 0, reply);
+}
+
+void SimDevice::fail_and_forget(Flight& flight, int error, SimDiskReply& reply) {
+  const SimDiskRequest& request = flight.request;
+  const bool writes = request.access.verb == Verb::write && request.access.sync == Sync::data;
+  while (writes && !take_effect_as_asked(flight, Sync::no, 0, reply)) {
+  }
+  if (!request.is_direct && (writes || request.access.verb == Verb::sync)) {
+    disk_.forget_changes(request.file, writes ? disk_.mark() : flight.mark);
+  }
+  reply = {};
+  reply.error = error;
 }
 
 bool SimDevice::take_effect_as_asked(Flight& flight, Sync sync, std::int64_t shift, SimDiskReply& reply) {

@@ -21,7 +21,8 @@ struct SimDiskRequest {
   std::string path_to;  // rename
   OpenOptions open;     // open
   SimFileId file = 0;   // verbs on open files
-  Slices slices;        // read, write: kept until the operation has ended
+  bool is_direct = false;
+  Slices slices;  // read, write: kept until the operation has ended
   std::uint64_t process = 0;
 };
 
@@ -67,6 +68,7 @@ class SimDevice {
   // Applies the rule that hits the operation, if any. False: the operation came back short and goes on later.
   bool take_effect(Flight& flight, Sync sync, SimDiskReply& reply);
   bool take_effect_as_asked(Flight& flight, Sync sync, std::int64_t shift, SimDiskReply& reply);
+  void fail_and_forget(Flight& flight, int error, SimDiskReply& reply);
   void take_effect_on_names(const SimDiskRequest& request, SimDiskReply& reply);
   // Where the transfer stops this time.
   std::uint64_t stop_of(Flight& flight);

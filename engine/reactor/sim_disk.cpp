@@ -136,6 +136,11 @@ void SimDisk::apply(const Change& change, Node& node) {
   switch (change.kind) {
     case Kind::bytes:
       return node.durable.copy_range(change.bytes, change.begin, change.end);
+void SimDisk::forget_changes(SimFileId file, SimMark mark) {
+  std::erase_if(node(file).changes,
+                [&](const Change& change) { return change.kind == Kind::bytes && change.mark < mark; });
+}
+
     case Kind::grow:
       return node.durable.resize(std::max(node.durable.size(), change.end));
     case Kind::shrink:

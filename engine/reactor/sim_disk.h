@@ -22,8 +22,7 @@
 // - Faults that tests switch on (sim_faults.h): errors at the nth operation or by verb and name, once or for
 //   ever, before or after it has taken effect; short transfers; lost and misdirected writes; syncs that lie;
 //   stalls; refusal of O_DIRECT and RWF_DSYNC. Bit rot: flip().
-// Not modelled: a sync that fails and loses the pages (after EIO everything stays pending), hard links,
-// permissions.
+// Not modelled: hard links, permissions.
 //
 // No time passes here and nothing is in flight: sim_device.h adds that.
 #pragma once
@@ -95,6 +94,8 @@ class SimDisk {
   SimResult<std::uint64_t> write(SimFileId file, std::uint64_t position, std::span<const std::byte> bytes,
                                  Sync sync);
   void sync(SimFileId file, SimMark mark);
+  // The bytes that a sync would have made durable are neither that nor pending from here on; they stay seen.
+  void forget_changes(SimFileId file, SimMark mark);
   SimResult<void> sync_folder(std::string_view path, SimMark mark);
   SimResult<void> allocate(SimFileId file, std::uint64_t position, std::uint64_t length);
   SimResult<void> resize(SimFileId file, std::uint64_t size);

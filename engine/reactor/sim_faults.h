@@ -43,6 +43,10 @@ class SimFaults {
   enum class Kind : std::uint8_t {
     fail,       // gives `error`; nothing happens on the disk
     fail_late,  // gives `error` after it has taken effect, unsynced
+    // A sync, or the sync in a write, that fails as on Linux: the pages are taken for clean, so they stay
+    // readable and the next sync succeeds without writing them. Of a direct file there are no pages: what its
+    // device holds stays pending. Other verbs fail.
+    fail_and_forget,
     // A read or a write that moves a part of its bytes, whole sectors, and is continued by the reactor: the
     // program sees nothing of it, but for a synced write, which ends with EIO once all bytes are there. Other
     // verbs pass.

@@ -26,6 +26,7 @@ void SimReactor::begin_on_disk(const FlightPtr& flight) {
     ++file.in_flight;
     const bool is_change =
         made.verb == Verb::write || made.verb == Verb::allocate || made.verb == Verb::resize;
+    asked.is_direct = file.direct;
     if (file.is_closed || (file.is_read_only && is_change)) return soon(flight, &SimReactor::refuse_file);
     asked.file = file.file;
     asked.access.path = file.label;
@@ -60,6 +61,7 @@ void SimReactor::disk_done(const FlightPtr& flight, SimDiskReply reply) {
   if (needs_sync && reply.error == 0 && !flight->is_syncing) {
     flight->is_syncing = true;
     SimDiskRequest sync;
+    sync.is_direct = file->direct;
     sync.access = {.verb = Verb::sync, .path = file->label, .sync = Sync::data};
     sync.file = file->file;
     return submit(flight, std::move(sync));

@@ -142,6 +142,17 @@ TEST_F(SimDiskTest, OfOverlappingWritesTheLaterWins) {
   EXPECT_THAT(after_cuts("a"), ElementsAre("1st", "2nd", "old"));
 }
 
+TEST_F(SimDiskTest, WhatASyncHasForgottenIsSeenAndNoLaterSyncWritesIt) {
+  const SimFileId file = durable("a", "old");
+  write(file, 0, "new");
+  const SimMark failed = disk.mark();
+  write(file, 0, "N");
+  disk.forget_changes(file, failed);
+  EXPECT_EQ(disk.read_file("a"), "New");
+  disk.sync(file, disk.mark());
+  EXPECT_THAT(after_cuts("a"), ElementsAre("Nld"));
+}
+
 TEST_F(SimDiskTest, BitRotIsOnTheMedium) {
   durable("a", "abc");
   disk.flip("a", 1, 0x03);
