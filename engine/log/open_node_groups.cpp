@@ -178,9 +178,7 @@ Task<Result<RecoveredGroup>> settle_group(OpenContext& context, const FoldedGrou
   RecoveredGroup recovered{group.id,  group.term,    group.voted_for, group.start,
                            group.end, group.segment, files.segments,  group.producers};
   for (const Index first : group.extended) {
-    CO_TRY(File file, co_await reactor.open(context.folder.segment(group.id, first),
-                                            {.mode = OpenMode::read_write, .direct = true}));
-    CO_TRY_VOID(co_await reactor.sync(std::move(file)));
+    CO_TRY_VOID(co_await make_durable(reactor, context.folder.segment(group.id, first)));
   }
   for (const std::string& name : files.leftovers)
     CO_TRY_VOID(co_await reactor.remove_file(fmt::format("{}/{}", folder, name)));

@@ -196,6 +196,25 @@ Task<Result<ReadJournal>> read_journal(OpenContext& context, std::uint32_t numbe
                  number, context.folder.journal_file(files.files.front()));
 }
 
+// If power fails in here, each sector is as it was durable or as it was read: of what had been synced before,
+// the same.
+Task<Result<void>> make_durable(Reactor& reactor, std::string path) {
+  constexpr std::uint32_t k_piece = 1u << 20;
+  CO_TRY(File file, co_await reactor.open(std::move(path), {.mode = OpenMode::read_write, .direct = true}));
+  CO_TRY(const std::uint64_t size, file.direct() ? Result<std::uint64_t>(0) : co_await reactor.size(file));
+  if (size != 0) {
+    CO_TRY(const Buffer buffer, reactor.buffers().acquire(std::min<std::uint64_t>(size, k_piece)));
+    for (std::uint64_t at = 0; at < size; at += k_piece) {
+      const auto length = static_cast<std::uint32_t>(std::min<std::uint64_t>(k_piece, size - at));
+      CO_TRY(const std::uint64_t count, co_await reactor.read(file, Slice{buffer, 0, length}, at));
+      if (count == 0) break;
+      CO_TRY_VOID(
+          co_await reactor.write(file, Slice{buffer, 0, static_cast<std::uint32_t>(count)}, at, Sync::no));
+    }
+  }
+  co_return co_await reactor.sync(std::move(file));
+}
+
 // What was read may stand in a cache alone, and so may the names: a start that was killed may have made or
 // switched the identity without syncing it. Files are about to be removed and written again on the word of
 // these journals, so a later start must find the same word.
@@ -205,10 +224,7 @@ Task<Result<void>> sync_what_was_read(OpenContext& context) {
   for (const auto& journal : context.identity.journals) {
     for (const std::uint32_t id : journal) paths.push_back(context.folder.journal_file(id));
   }
-  for (std::string& path : paths) {
-    CO_TRY(File file, co_await reactor.open(std::move(path), {.mode = OpenMode::read_write, .direct = true}));
-    CO_TRY_VOID(co_await reactor.sync(std::move(file)));
-  }
+  for (std::string& path : paths) CO_TRY_VOID(co_await make_durable(reactor, std::move(path)));
   CO_TRY_VOID(co_await reactor.sync_folder(context.folder.journal_folder()));
   CO_TRY_VOID(co_await reactor.sync_folder(context.folder.groups_folder()));
   co_return co_await reactor.sync_folder(context.folder.root());

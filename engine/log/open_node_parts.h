@@ -62,6 +62,10 @@ Task<Result<ReadJournal>> read_journal(OpenContext& context, std::uint32_t numbe
 // corruption where a journal file, in force or not, holds what a later start acknowledged: then the identity
 // is an older one that has come back, and what it names is not the log any more.
 Task<Result<void>> check_identity(OpenContext& context);
+// What stands in the file stays there. A sync alone does not do where the bytes may have come from the page
+// cache: after a failed sync the kernel takes its pages for clean, and the sync of a later process succeeds
+// without having written them. So a buffered file is written again first.
+Task<Result<void>> make_durable(Reactor& reactor, std::string path);
 // The identity, the journals, and the names in the data folder's own folders.
 Task<Result<void>> sync_what_was_read(OpenContext& context);
 

@@ -124,10 +124,23 @@ Task<void> settle(LogStory& story, LogStory::Logs& logs, const Senders& senders)
 
 }  // namespace
 
+namespace {
+
+// Where files are buffered, it forgets its pages.
+SimFaults::Rule a_failed_sync(SimRandom& random) {
+  return {.matches =
+              [](const SimAccess& access) { return access.verb == Verb::sync || access.sync == Sync::data; },
+          .kind = SimFaults::Kind::fail_and_forget,
+          .skip = random.below(200)};
+}
+
+}  // namespace
+
 void live_through_power_cuts(std::uint64_t seed, const PowerCutOptions& options) {
   LogStory story(seed);
   SimRandom& random = story.world().random();
   story.disk().faults().ignore_syncs = options.ignore_syncs;
+  draw_disk(story.disk().faults(), random);
   story.settings.segment_size = 64_KiB << random.below(4);
   story.log_options.cache_bytes = 256_KiB << random.below(4);
   story.settings.retention_bytes = 0;
@@ -136,11 +149,13 @@ void live_through_power_cuts(std::uint64_t seed, const PowerCutOptions& options)
   for (std::uint32_t cut = 0; cut < options.cuts; ++cut) {
     story.node_options.shards = static_cast<std::uint32_t>(1 + random.below(3));
     const auto script = [&](LogStory::Logs& logs) { return live(story, logs, life, senders); };
-    // What a kill leaves in the cache, a later cut may take away.
-    if (random.below(4) == 0) story.run_until_kill(script, 50 + random.below(1000));
+    // What a kill leaves in the cache, a later cut may take away; and so what a failed sync leaves there.
+    if (random.below(4) == 0) {
+      if (random.coin()) story.disk().faults().fail(a_failed_sync(random));
+      story.run_until_kill(script, 50 + random.below(1000));
+    }
     story.run_until_cut(script, 50 + random.below(3000), options.cut);
     if (testing::Test::HasFailure()) return;
-  draw_disk(story.disk().faults(), random);
   }
   story.disk().faults().ignore_syncs = nullptr;
   const auto settled = story.run([&](LogStory::Logs& logs) { return settle(story, logs, senders); });
