@@ -105,6 +105,22 @@ bool has_room(const Group& group, std::uint64_t need) {
   return wanted <= segment.allocated && (empty || wanted <= group.settings.segment_size);
 }
 
+namespace {
+
+// A file system that runs out of space in the middle leaves the file what it got: all that was left, for
+// others, too.
+Task<Result<void>> grow(LogContext& context, Segment& segment, std::uint64_t size, SpaceFor who) {
+  auto grown = co_await allocate(context, segment.file, segment.allocated, size - segment.allocated, who);
+  if (grown) {
+    segment.allocated = size;
+    co_return grown;
+  }
+  (void)co_await context.reactor.resize(segment.file, segment.allocated);
+  co_return grown;
+}
+
+}  // namespace
+
 Task<Result<void>> make_room(LogContext& context, GroupRef group, std::uint64_t need, SpaceFor who) {
   while (!has_room(*group, need)) {
     const bool open = !group->segments.empty() && group->segments.back()->writable;
@@ -126,16 +142,10 @@ Task<Result<void>> make_room(LogContext& context, GroupRef group, std::uint64_t 
     const std::uint64_t wanted =
         std::min(keep->allocated + step,
                  std::max(round_up_to_block(taken + need), round_up_to_block(group->settings.segment_size)));
-    auto grown = co_await allocate(context, keep->file, keep->allocated, wanted - keep->allocated, who);
-    if (!grown && wanted > round_up_to_block(taken + need)) {
-      // Not a whole step: then just what this entry needs.
-      const std::uint64_t least = round_up_to_block(taken + need);
-      CO_TRY_VOID(co_await allocate(context, keep->file, keep->allocated, least - keep->allocated, who));
-      keep->allocated = least;
-      continue;
-    }
-    if (!grown) co_return grown;
-    keep->allocated = wanted;
+    const std::uint64_t least = round_up_to_block(taken + need);
+    // A whole step, but not for the price of the ballast; or else just what this entry needs.
+    if (wanted > least && co_await grow(context, *keep, wanted, SpaceFor::clients)) continue;
+    CO_TRY_VOID(co_await grow(context, *keep, least, who));
   }
   co_return Result<void>{};
 }

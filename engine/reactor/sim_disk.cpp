@@ -99,7 +99,11 @@ SimResult<std::uint64_t> SimDisk::write(SimFileId file, std::uint64_t position,
 }
 
 SimResult<void> SimDisk::allocate(SimFileId file, std::uint64_t position, std::uint64_t length) {
-  return resize(file, std::max(position + length, node(file).content.size()));
+  const std::uint64_t size = std::max(position + length, node(file).content.size());
+  const std::uint64_t end_allowed = room(node(file), size);
+  if (auto grown = resize(file, end_allowed); !grown) return grown;
+  if (end_allowed < size) return std::unexpected(ENOSPC);
+  return {};
 }
 
 SimResult<void> SimDisk::resize(SimFileId file, std::uint64_t size) {

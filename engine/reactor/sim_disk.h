@@ -17,8 +17,8 @@
 //   pending name changes any subset survives that keeps the order of changes of each name. Operations in
 //   flight had either not begun or were pending. One cut in eight drops everything and one keeps everything.
 // - A killed process loses nothing: pending stays seen, and stays pending.
-// - A full disk refuses with ENOSPC what would make it fuller, having written what fits; a file takes its
-//   size in blocks of 4 KiB.
+// - A full disk refuses with ENOSPC what would make it fuller, having written what fits, and having allocated
+//   it, as ext4 does; a file takes its size in blocks of 4 KiB.
 // - Faults that tests switch on (sim_faults.h): errors at the nth operation or by verb and name, once or for
 //   ever, before or after it has taken effect; short transfers; lost and misdirected writes; syncs that lie;
 //   stalls; refusal of O_DIRECT and RWF_DSYNC. Bit rot: flip().

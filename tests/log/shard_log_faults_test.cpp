@@ -42,6 +42,39 @@ TEST(ShardLog, AFullDiskRefusesAppendsAndGoesOnWhenThereIsRoom) {
   story.expect_everything();
 }
 
+// The story: 1. a large segment wants to grow by a megabyte, for which there is no room; 2. the file
+// system has given it all there was; 3. it must not keep that, nor take the ballast for it: a small group
+// finds room for its entries, and the log for its own.
+TEST(ShardLog, AStepThatDoesNotFitLeavesItsSpaceToOthers) {
+  constexpr GroupId k_other{2};
+  LogStory story(67);
+  story.settings.segment_size = 8_MiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    expect_ok(co_await story.create(logs, k_other));
+    const auto room = [&]() -> Task<std::uint64_t> {
+      const auto free = co_await logs.reactor.free_space("data");
+      co_return free ? *free : 0;
+    };
+    // Up to the brink of a step.
+    std::uint64_t before = 0;
+    do {
+      before = story.disk().used();
+      while (story.disk().used() == before) expect_ok(co_await story.append(logs, k_group, 20'000));
+    } while (story.disk().used() - before < 512_KiB);
+    story.disk().set_capacity(story.disk().used() + 400'000);
+    while (co_await room() == 400'000 / k_block_size * k_block_size) {
+      expect_ok(co_await story.append(logs, k_group, 20'000));
+    }
+    EXPECT_GT(co_await room(), 300'000U);
+    for (int i = 0; i < 8; ++i) expect_ok(co_await story.append(logs, k_other, 20'000));
+    expect_ok(co_await story.trim(logs, k_other, Offset{1}));
+    EXPECT_TRUE(story.disk().read_file("data/ballast").has_value());
+    story.disk().set_capacity(16_GiB);
+  }));
+  story.expect_everything();
+}
+
 TEST(ShardLog, AfterAFailedSyncNothingIsAcknowledged) {
   LogStory story(62);
   const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {

@@ -313,6 +313,17 @@ TEST_F(SimDiskTest, AnOpenFileKeepsItsSpaceWhenItsNameGoes) {
   disk.close(file);
   EXPECT_EQ(disk.used(), 0U);
   SimRandom random(1);
+// As ext4 does: whoever wants the space back cuts the file.
+TEST_F(SimDiskTest, AnAllocationThatDoesNotFitKeepsWhatItGot) {
+  disk.set_capacity(16_KiB);
+  const SimFileId file = create("a");
+  EXPECT_EQ(disk.allocate(file, 0, 64_KiB).error(), ENOSPC);
+  EXPECT_EQ(disk.size(file), 16_KiB);
+  EXPECT_EQ(disk.free_space("/"), 0U);
+  ASSERT_TRUE(disk.resize(file, 4_KiB));
+  EXPECT_EQ(disk.free_space("/"), 12_KiB);
+}
+
   disk.power_cut(random, SimCut::drop_all);  // the removal was not synced
   EXPECT_EQ(disk.used(), 4_KiB);
 }
