@@ -81,15 +81,17 @@ void SimNode::start(std::uint32_t shards, SimMain main) {
   }
 }
 
-Task<void> SimNode::run_main(SimNode& node, Reactor& reactor) {
+Task<void> SimNode::run_main(SimNode& node, SimReactor& reactor) {
   co_await node.process_->main(reactor);
-  node.main_returned();
+  node.main_returned(reactor);
 }
 
-void SimNode::main_returned() {
-  if (--process_->mains_left > 0) return;
-  world_.events().after(Duration(0), [this, process = process_->id] {
-    if (running() && process_->id == process) end_process(Ending::clean);
+void SimNode::main_returned(SimReactor& reactor) {
+  // After the turn, in which it runs.
+  world_.events().after(Duration(0), [this, &reactor, process = process_->id] {
+    if (!running() || process_->id != process) return;
+    reactor.end();
+    if (--process_->mains_left == 0) end_process(Ending::clean);
   });
 }
 

@@ -2,6 +2,8 @@
 // more shards.
 //
 //      start() -> running -> every shard's main has returned -> ended         (a clean exit)
+//                    | a shard whose main has returned is gone at once: its tasks are destroyed, and
+//                    | messages for it are destroyed unrun, as shard_threads.h has it
 //                    | terminate(): wait_signal() completes; the program is expected to end by itself
 //                    | kill():      the process is gone, the kernel and its page cache stay
 //                    | power_cut(): the machine is gone
@@ -40,8 +42,7 @@ class SimNode {
   [[nodiscard]] SimDevice& device() { return device_; }
 
   // ---- the process ----------------------------------------------------------
-  // CHECKs that none is running. A shard whose main has returned goes on serving messages and spawned
-  // tasks until all mains have.
+  // CHECKs that none is running.
   void start(std::uint32_t shards, SimMain main);
   [[nodiscard]] bool running() const { return process_ != nullptr; }
   // A shard of the running process.
@@ -70,8 +71,8 @@ class SimNode {
   friend class SimReactor;
   friend class SimWorld;
   struct Process;
-  static Task<void> run_main(SimNode& node, Reactor& reactor);
-  void main_returned();
+  static Task<void> run_main(SimNode& node, SimReactor& reactor);
+  void main_returned(SimReactor& reactor);
   enum class Ending : std::uint8_t { clean, killed, power_cut };
   void end_process(Ending ending);
   [[nodiscard]] SimReactor& reactor(ShardId shard);

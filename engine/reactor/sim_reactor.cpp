@@ -68,9 +68,8 @@ void SimReactor::post(ShardId target, Message message) {
   CHECK(target.value() < shard_count(), "shard {} of {}", target.value(), shard_count());
   MonotonicTime& arrival = last_post_[target.value()];
   arrival = std::max(arrival, world_.now() + world_.random().between(Duration(100), Duration(3000)));
-  // Shards of a process begin and end together, so one of them may stand for the other.
-  world_.events().at(arrival, [self = self_, target, message = std::move(message)]() mutable {
-    if (*self != nullptr) (*self)->node_.reactor(target).receive(std::move(message));
+  world_.events().at(arrival, [to = node_.reactor(target).self_, message = std::move(message)]() mutable {
+    if (*to != nullptr) (*to)->receive(std::move(message));
   });
 }
 
@@ -131,6 +130,11 @@ SimEvents::Action SimReactor::when_ready(const FlightPtr& flight,
 
 void SimReactor::soon(const FlightPtr& flight, void (SimReactor::*step)(const FlightPtr&)) {
   world_.events().after(Duration(world_.random().below(1000)), when_ready(flight, step));
+}
+
+void SimReactor::end() {
+  destroy_tasks();
+  stop();
 }
 
 void SimReactor::stop() {

@@ -43,8 +43,12 @@ class SimReactor final : public Reactor {
   // A message of a peer has arrived.
   void receive(Message message);
   void signal(int number);
+  // Its main has returned: destroys its tasks, whose destructors may still post to other shards, and then as
+  // stop() does.
+  void end();
   // The process is gone: destroys its tasks and ends its operations, with no effect on anything outside from
-  // here on but that of operations in flight. Afterwards only the destructor may be called.
+  // here on but that of operations in flight. Afterwards messages for it are destroyed unrun, and only the
+  // destructor may be called, and this again.
   void stop();
   // "write of journal/0 at 4096": what is in flight, a line each.
   [[nodiscard]] std::vector<std::string> waiting();

@@ -11,6 +11,7 @@
 #include "engine/base/record_batch.h"
 #include "engine/base/record_reader.h"
 #include "engine/reactor/wait.h"
+#include "tests/reactor/serving_shards.h"
 
 namespace millrace::test {
 namespace {
@@ -114,11 +115,18 @@ Task<void> LogStory::main(Reactor& reactor, Script script, End end) {
   }
 }
 
+void LogStory::start(const Script& script, End end) {
+  const auto endings = std::make_shared<std::vector<ShardEnding>>(node_options.shards);
+  node_.start(node_options.shards, [this, script, end, endings](Reactor& reactor) {
+    const std::uint32_t shard = reactor.shard().value();
+    if (shard != 0) return serve(reactor, (*endings)[shard]);
+    return lead(reactor, [this, script, end](Reactor& first) { return main(first, script, end); }, *endings);
+  });
+}
+
 Result<void> LogStory::run(const Script& script, End end) {
   outcome_ = {};
-  node_.start(node_options.shards, [this, script, end](Reactor& reactor) -> Task<void> {
-    if (reactor.shard() == ShardId{0}) co_await main(reactor, script, end);
-  });
+  start(script, end);
   const SimEnd reached = world_.run_until([&] { return !node_.running(); });
   EXPECT_EQ(reached, SimEnd::reached) << world_.waiting();
   if (reached != SimEnd::reached) node_.kill();
@@ -126,9 +134,7 @@ Result<void> LogStory::run(const Script& script, End end) {
 }
 
 void LogStory::run_for_events(const Script& script, std::uint64_t events) {
-  node_.start(node_options.shards, [this, script](Reactor& reactor) -> Task<void> {
-    if (reactor.shard() == ShardId{0}) co_await main(reactor, script, End::clean);
-  });
+  start(script, End::clean);
   const std::uint64_t until = world_.event_count() + events;
   const SimEnd reached = world_.run_until([&] { return world_.event_count() >= until || !node_.running(); });
   EXPECT_EQ(reached, SimEnd::reached) << world_.waiting();
@@ -147,16 +153,16 @@ bool LogStory::run_until_kill(const Script& script, std::uint64_t events) {
   return killed;
 }
 
+void LogStory::let_writes_land() {
+  EXPECT_EQ(world_.run_until([&] { return node_.device().in_flight() == 0; }), SimEnd::reached);
+}
+
 // ---- verbs ----------------------------------------------------------------------
 
 Task<Result<void>> LogStory::create(Logs& logs, GroupId group) {
   groups[group].may_exist = true;
   groups[group].settings = settings;
   auto created = co_await on_shard(logs.reactor, shard_of(group, node_options.shards),
-void LogStory::let_writes_land() {
-  EXPECT_EQ(world_.run_until([&] { return node_.device().in_flight() == 0; }), SimEnd::reached);
-}
-
                                    [&](Reactor&) { return logs.of(group).create(group, settings); });
   if (created) groups[group].created = true;
   co_return created;

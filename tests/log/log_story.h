@@ -117,6 +117,7 @@ class LogStory {
   std::uint64_t appended = 0;
 
  private:
+  void start(const Script& script, End end);
   void run_for_events(const Script& script, std::uint64_t events);
   Task<void> main(Reactor& reactor, Script script, End end);
   Task<Result<void>> start_logs(Logs& logs);

@@ -15,10 +15,9 @@
 #include "engine/base/check.h"
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/wait.h"
+#include "tests/reactor/serving_shards.h"
 
 namespace millrace {
-
-using TestMain = std::function<Task<void>(Reactor&)>;
 
 class ReactorHarness {
  public:

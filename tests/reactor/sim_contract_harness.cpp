@@ -17,14 +17,13 @@ class SimHarness final : public ReactorHarness {
   }
 
   void run(std::uint32_t shards, const TestMain& main) override {
-    bool is_done = false;
-    node_.start(shards, [&](Reactor& reactor) -> Task<void> {
-      if (reactor.shard() != ShardId{0}) co_return;
-      co_await main(reactor);
-      is_done = true;
+    std::vector<ShardEnding> endings(shards);
+    node_.start(shards, [&](Reactor& reactor) {
+      const std::uint32_t shard = reactor.shard().value();
+      return shard == 0 ? lead(reactor, main, endings) : serve(reactor, endings[shard]);
     });
     const SimEnd end = world_.run_until([&] { return !node_.running(); });
-    CHECK(is_done && end == SimEnd::reached, "{}\n{}", name(end), world_.waiting());
+    CHECK(end == SimEnd::reached, "{}\n{}", name(end), world_.waiting());
   }
   [[nodiscard]] std::string folder() const override { return "test"; }
 

@@ -76,6 +76,40 @@ TEST(SimNode, SignalsReachTheShardThatWaits) {
   EXPECT_EQ(signal, 2U);
 }
 
+// As a shard of a thread does; and its last words are heard.
+TEST(SimNode, AShardWhoseMainHasReturnedRunsNothingMore) {
+  struct Farewell {
+    Reactor& here;
+    bool& heard;
+    ~Farewell() {
+      here.post(ShardId{0}, [&heard = heard](Reactor&) { heard = true; });
+    }
+  };
+  SimWorld world(6);
+  SimNode& node = world.add_node("node");
+  bool heard = false, ran = false;
+  auto message = std::make_shared<int>(0);
+  node.start(2, [&](Reactor& reactor) -> Task<void> {
+    if (reactor.shard() == ShardId{1}) {
+      auto beat = [](Reactor& here, bool& last, bool& beats) -> Task<void> {
+        const Farewell farewell{here, last};
+        must(co_await here.sleep(1ms));
+        beats = true;
+      };
+      reactor.spawn(beat(reactor, heard, ran));
+      co_await reactor.yield();
+      co_return;
+    }
+    must(co_await reactor.sleep(5ms));
+    EXPECT_TRUE(heard);
+    reactor.post(ShardId{1}, [message, &ran](Reactor&) { ran = true; });
+    must(co_await reactor.sleep(5ms));
+    EXPECT_EQ(message.use_count(), 1);
+  });
+  EXPECT_EQ(world.run_until([&] { return !node.running(); }), SimEnd::reached);
+  EXPECT_FALSE(ran);
+}
+
 TEST(SimNode, APausedProcessRunsNoTurn) {
   SimWorld world(7);
   SimNode& node = world.add_node("node");

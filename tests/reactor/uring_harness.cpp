@@ -1,7 +1,6 @@
 #include "tests/reactor/uring_harness.h"
 
 #include <cstdlib>
-#include <optional>
 
 namespace millrace {
 
@@ -15,33 +14,8 @@ TemporaryFolder::~TemporaryFolder() {
   std::filesystem::remove_all(path_);
 }
 
-namespace {
-
-// Tells a shard that it may end; touched on that shard alone.
-struct Ending {
-  std::optional<WaitQueue> queue;
-  bool asked = false;
-};
-
-Task<void> serve(UringReactor& reactor, Ending& ending) {
-  ending.queue.emplace(reactor);
-  while (!ending.asked) co_await ending.queue->wait();
-}
-
-Task<void> lead(UringReactor& reactor, const TestMain& main, std::vector<Ending>& endings) {
-  co_await main(reactor);
-  for (std::uint32_t shard = 1; shard < reactor.shard_count(); ++shard) {
-    reactor.post(ShardId{shard}, [&ending = endings[shard]](Reactor&) {
-      ending.asked = true;
-      if (ending.queue) ending.queue->wake_all();
-    });
-  }
-}
-
-}  // namespace
-
 void UringHarness::run(std::uint32_t shards, const TestMain& main) {
-  std::vector<Ending> endings(shards);
+  std::vector<ShardEnding> endings(shards);
   const ShardsOptions options{.count = shards, .pin = false, .ring = options_, .log = {}};
   auto threads = must(ShardThreads::start(options, [&](UringReactor& reactor) {
     const std::uint32_t shard = reactor.shard().value();
