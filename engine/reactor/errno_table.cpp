@@ -134,6 +134,11 @@ const ErrnoRow& errno_row(Verb verb, Sync sync, int error) {
   return *row;
 }
 
+bool is_passing(Verb verb, bool syncs, int error) {
+  if (syncs || (k_syncing & verb_set(verb)) != 0) return false;
+  return error == EINTR || error == EAGAIN || (error == ECONNABORTED && verb == Verb::accept);
+}
+
 std::string errno_text(int error) {
   const char* text = strerrordesc_np(error);
   const char* symbol = strerrorname_np(error);

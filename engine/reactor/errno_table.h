@@ -27,6 +27,11 @@ struct ErrnoRow {
 [[nodiscard]] std::span<const ErrnoRow> errno_rows();
 [[nodiscard]] const ErrnoRow& errno_row(Verb verb, Sync sync, int error);
 
+// Whether the operation is worth another attempt, because the reason passes by itself. A sync never is: after
+// a failed one the next may succeed without having written what that one lost. `syncs`: it is the fdatasync
+// of a synced write.
+[[nodiscard]] bool is_passing(Verb verb, bool syncs, int error);
+
 // "write topics/3/1.log at 4096: No space left on device (ENOSPC); free some space"
 [[nodiscard]] Error error_of(const Request& request, int error);
 // The same for a call outside any operation: "io_uring_setup: Operation not permitted (EPERM)".

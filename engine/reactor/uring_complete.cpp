@@ -30,8 +30,8 @@ Outcome counted(std::uint64_t count) {
 
 bool UringReactor::again(std::uint32_t slot, int error) {
   Flight& flight = flights_[slot];
-  const bool passing =
-      error == EINTR || error == EAGAIN || (error == ECONNABORTED && request(slot).verb == Verb::accept);
+  const Verb verb = request(slot).verb;
+  const bool passing = is_passing(verb, verb == Verb::write && flight.step == Step::sync, error);
   if (!passing || flight.cancelled || ++flight.attempts > k_attempts_max) return false;
   submit_operation(slot);
   return true;

@@ -82,6 +82,16 @@ TEST(ErrnoTable, OnlyVerbsWithADeadlineTimeOut) {
   });
 }
 
+TEST(ErrnoTable, ASyncIsNeverTriedAgain) {
+  for_each_case([](Verb verb, Sync, int error) {
+    EXPECT_FALSE(is_passing(verb, true, error)) << name(verb) << " " << errno_text(error);
+    const bool syncs = verb == Verb::sync || verb == Verb::sync_folder;
+    const bool aborted = verb == Verb::accept && error == ECONNABORTED;
+    EXPECT_EQ(is_passing(verb, false, error), !syncs && (error == EINTR || error == EAGAIN || aborted))
+        << name(verb) << " " << errno_text(error);
+  });
+}
+
 struct Expected {
   Verb verb;
   int error;
