@@ -178,14 +178,19 @@ void UringReactor::take_lock(std::uint32_t slot) {
     flight.state = State::timer;
     timers_.add(slot, now() + k_lock_pause);
     return;
+  // All that can fail comes first: a ring would keep a lock that nobody was given.
+  std::vector<UniqueFd> copies(shard_count());
+  for (std::uint32_t target = 0; target < shard_count(); ++target) {
+    if (ShardId{target} == shard()) continue;
+    copies[target] = UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copies[target]) return end_with_error(slot, errno);
+  }
   }
   const std::uint64_t number = std::uint64_t{shard().value()} << 32 | next_pin_++;
   pin(number, fd.get());
   for (std::uint32_t target = 0; target < shard_count(); ++target) {
     if (ShardId{target} == shard()) continue;
-    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-    if (!copy) return end_with_error(slot, errno);
-    post(ShardId{target}, [number, held = std::move(copy)](Reactor& there) {
+    post(ShardId{target}, [number, held = std::move(copies[target])](Reactor& there) {
       static_cast<UringReactor&>(there).pin(number, held.get());
     });
   }

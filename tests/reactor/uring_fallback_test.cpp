@@ -258,6 +258,22 @@ TEST(UringProcess, SignalsComeOutOfWaitSignal) {
 }
 
 TEST(UringProcess, StandardInputIsAStream) {
+// Each shard gets a descriptor of its own: with no more to be had, the lock must not stay with the rings.
+TEST(UringLock, ThatCannotBeGivenToAllShardsIsFree) {
+  TemporaryFolder folder;
+  const std::string path = folder.path() + "/lock";
+  UringHarness harness({});
+  harness.run(3, [&](Reactor& reactor) -> Task<void> {
+    const int next = ::dup(STDERR_FILENO);
+    ::close(next);
+    {
+      const Limit limit(RLIMIT_NOFILE, static_cast<rlim_t>(next) + 2);  // the lock's own and one copy
+      EXPECT_EQ(code_of(co_await reactor.lock(path)), ErrorCode::overloaded);
+    }
+    must(co_await reactor.lock(path));
+  });
+}
+
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   const UniqueFd before(::dup(STDIN_FILENO));
