@@ -8,11 +8,22 @@ ShardMail::ShardMail(std::uint32_t shard_count) : shards(shard_count), doors(sha
   for (std::uint32_t i = 0; i < shards * shards; ++i) lanes.push_back(std::make_unique<Lane>());
 }
 
-bool ShardMail::first_to_listen(const Address& address) {
+ShardMail::Lane& ShardMail::lane(std::uint32_t from, std::uint32_t to) {
+  std::atomic<Lane*>& place = lanes_[from * shards + to];
+  Lane* found = place.load(std::memory_order_relaxed);  // nobody else writes it
+  if (found == nullptr) {
+    found = new Lane;
+    place.store(found, std::memory_order_release);
+  }
+  return *found;
+}
+
+int ShardMail::may_listen(const Address& address, const std::function<int()>& refusal) {
   const std::lock_guard lock(mutex_);
-  if (std::ranges::find(listened_, address) != listened_.end()) return false;
-  listened_.push_back(address);
-  return true;
+  if (std::ranges::find(listened_, address) != listened_.end()) return 0;
+  const int error = refusal();
+  if (error == 0) listened_.push_back(address);
+  return error;
 }
 
 void Mailbox::wake(std::uint32_t target) {

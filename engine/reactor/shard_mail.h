@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <functional>
 #include <mutex>
 #include <vector>
 
@@ -40,8 +41,9 @@ struct ShardMail {
   explicit ShardMail(std::uint32_t shard_count);
   [[nodiscard]] Lane& lane(std::uint32_t from, std::uint32_t to) { return *lanes[from * shards + to]; }
 
-  // Whether this is the first time that a shard listens on the address.
-  [[nodiscard]] bool first_to_listen(const Address& address);
+  // Before the first shard listens on the address, `refusal` says whether it may: 0 or an errno, which is
+  // given on. One that was refused leaves the address as new to the next.
+  [[nodiscard]] int may_listen(const Address& address, const std::function<int()>& refusal);
 
   std::uint32_t shards;
   std::vector<std::unique_ptr<Lane>> lanes;  // [from][to]

@@ -32,8 +32,8 @@ Outcome UringReactor::open_listener(const Address& address) {
     outcome.error = EINVAL;
     return outcome;
   }
-  if (address.port != 0 && mail_.first_to_listen(address)) {
-    outcome.error = taken(*where);
+  if (address.port != 0) {
+    outcome.error = mail_.may_listen(address, [&] { return taken(*where); });
     if (outcome.error != 0) return outcome;
   }
   UniqueFd fd(::socket(where->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -47,7 +47,9 @@ Outcome UringReactor::open_listener(const Address& address) {
     return outcome;
   }
   outcome.handle = make_handle(std::move(fd), to_string(address));
-  if (address.port == 0) (void)mail_.first_to_listen(local_address(Socket(outcome.handle.state())));
+  if (address.port == 0) {
+    (void)mail_.may_listen(local_address(Socket(outcome.handle.state())), [] { return 0; });
+  }
   return outcome;
 }
 
