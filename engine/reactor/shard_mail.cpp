@@ -4,8 +4,13 @@
 
 namespace millrace {
 
-ShardMail::ShardMail(std::uint32_t shard_count) : shards(shard_count), doors(shard_count) {
-  for (std::uint32_t i = 0; i < shards * shards; ++i) lanes.push_back(std::make_unique<Lane>());
+ShardMail::ShardMail(std::uint32_t shard_count)
+    : shards(shard_count),
+      doors(shard_count),
+      lanes_(std::make_unique<std::atomic<Lane*>[]>(std::size_t{shard_count} * shard_count)) {}
+
+ShardMail::~ShardMail() {
+  for (std::size_t i = 0; i < std::size_t{shards} * shards; ++i) delete lanes_[i].load();
 }
 
 ShardMail::Lane& ShardMail::lane(std::uint32_t from, std::uint32_t to) {
@@ -70,16 +75,16 @@ void Mailbox::flush() {
 std::uint64_t Mailbox::receive(Reactor& reactor) {
   std::uint64_t count = 0;
   for (std::uint32_t from = 0; from < mail_.shards; ++from) {
-    if (from == shard_) continue;
-    ShardMail::Lane& lane = mail_.lane(from, shard_);
+    ShardMail::Lane* lane = mail_.find_lane(from, shard_);
+    if (lane == nullptr) continue;
     Message message;
     std::size_t taken = 0;
-    for (; taken < ShardMail::k_lane_capacity && lane.ring.pop(message); ++taken) message(reactor);
+    for (; taken < ShardMail::k_lane_capacity && lane->ring.pop(message); ++taken) message(reactor);
     if (taken == 0) continue;
     count += taken;
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (lane.writer_waits.load(std::memory_order_seq_cst) &&
-        lane.writer_waits.exchange(false, std::memory_order_seq_cst)) {
+    if (lane->writer_waits.load(std::memory_order_seq_cst) &&
+        lane->writer_waits.exchange(false, std::memory_order_seq_cst)) {
       wake(from);
     }
   }
@@ -87,11 +92,13 @@ std::uint64_t Mailbox::receive(Reactor& reactor) {
 }
 
 bool Mailbox::fall_asleep() {
+  if (mail_.shards == 1) return true;
   auto& asleep = mail_.doors[shard_].asleep;
   asleep.store(true, std::memory_order_seq_cst);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   for (std::uint32_t from = 0; from < mail_.shards; ++from) {
-    if (from == shard_ || mail_.lane(from, shard_).ring.empty()) continue;
+    const ShardMail::Lane* lane = mail_.find_lane(from, shard_);
+    if (lane == nullptr || lane->ring.empty()) continue;
     wake_up();
     return false;
   }

@@ -6,12 +6,13 @@
 //   the writer   a. pushes          b. looks at `asleep`, and rings the bell when it is set
 // Whichever way 1, 2, a and b interleave, the reader sees the message at 2 or the writer sees `asleep` at b.
 // The same pair of steps tells a writer whose ring was full that there is room again (`Lane::writer_waits`).
+// A ring is made by its first message: putting it in its place is a part of a, finding it a part of 2.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -24,7 +25,8 @@ namespace millrace {
 
 // Shared by all shards; made before the first and destroyed after the last of them.
 struct ShardMail {
-  // 512 messages of 48 bytes: 24 KiB a pair, 1.5 MiB for 8 shards. A burst beyond it waits at its sender.
+  // 512 messages of 40 bytes: 20 KiB for each pair that has something to say, 1.1 MiB where all of 8 shards
+  // have. A burst beyond it waits at its sender.
   static constexpr std::size_t k_lane_capacity = 512;
 
   struct Lane {
@@ -39,18 +41,26 @@ struct ShardMail {
   };
 
   explicit ShardMail(std::uint32_t shard_count);
-  [[nodiscard]] Lane& lane(std::uint32_t from, std::uint32_t to) { return *lanes[from * shards + to]; }
+  ShardMail(const ShardMail&) = delete;
+  ShardMail& operator=(const ShardMail&) = delete;
+  ~ShardMail();
+  // For the writer, which makes it.
+  [[nodiscard]] Lane& lane(std::uint32_t from, std::uint32_t to);
+  // For the reader: null while nothing was ever posted.
+  [[nodiscard]] Lane* find_lane(std::uint32_t from, std::uint32_t to) {
+    return lanes_[from * shards + to].load(std::memory_order_acquire);
+  }
 
   // Before the first shard listens on the address, `refusal` says whether it may: 0 or an errno, which is
   // given on. One that was refused leaves the address as new to the next.
   [[nodiscard]] int may_listen(const Address& address, const std::function<int()>& refusal);
 
   std::uint32_t shards;
-  std::vector<std::unique_ptr<Lane>> lanes;  // [from][to]
   std::vector<Door> doors;
 
  private:
-  std::mutex mutex_;  // at start-up only
+  std::unique_ptr<std::atomic<Lane*>[]> lanes_;  // [from][to]
+  std::mutex mutex_;                             // at start-up only
   std::vector<Address> listened_;
 };
 

@@ -11,6 +11,7 @@
 #include "engine/reactor/host_port.h"
 #include "engine/reactor/request.h"
 #include "engine/reactor/ring_queue.h"
+#include "engine/reactor/shard_mail.h"
 #include "engine/reactor/spsc_ring.h"
 #include "engine/reactor/timer_heap.h"
 
@@ -113,6 +114,22 @@ TEST(SpscRing, CarriesEverythingInOrderBetweenTwoThreads) {
   }
   producer.join();
   EXPECT_TRUE(ring.empty());
+}
+
+// 256 shards would need more than a gigabyte.
+TEST(ShardMail, HoldsRingsOnlyBetweenShardsThatHaveSpoken) {
+  ShardMail mail(256);
+  Mailbox mailbox(mail, 3);
+  EXPECT_TRUE(mailbox.fall_asleep());
+  mailbox.post(200, [](Reactor&) {});
+  for (std::uint32_t from = 0; from < 256; ++from) {
+    for (std::uint32_t to = 0; to < 256; ++to) {
+      EXPECT_EQ(mail.find_lane(from, to) != nullptr, from == 3 && to == 200) << from << " to " << to;
+    }
+  }
+  // The one that it was posted to may not sleep.
+  EXPECT_FALSE(Mailbox(mail, 200).fall_asleep());
+  EXPECT_TRUE(Mailbox(mail, 201).fall_asleep());
 }
 
 TEST(FrameAllocator, FramesOfAnySizeAreWritable) {
