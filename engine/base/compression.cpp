@@ -5,6 +5,7 @@
 #include <lz4frame.h>
 #include <memory>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 namespace millrace {
 namespace {
@@ -45,6 +46,7 @@ struct Step {
   std::size_t written = 0;
   bool frame_ended = false;
   const char* error = nullptr;
+  bool window_too_large = false;
 };
 
 // Feeds `in` to `step(in, out) -> Step` until it is used up, growing `out` by doubling up to size_max. One
@@ -56,6 +58,11 @@ Result<void> inflate(Codec codec, std::span<const std::byte> in, std::vector<std
   out.resize(std::min(size_max, std::max<std::uint64_t>(in.size() * k_inflation_guess, 1024)));
   for (;;) {
     const Step step = decode(in, std::span(out).subspan(written));
+    if (step.window_too_large) {
+      return fail(ErrorCode::record_too_large,
+                  "the {} batch wants a window of more than the {} bytes that are allowed", name(codec),
+                  size_max);
+    }
     if (step.error != nullptr) return rejected(codec, step.error);
     in = in.subspan(step.read);
     written += step.written;
@@ -101,17 +108,22 @@ Result<void> inflate_zstd(std::span<const std::byte> in, std::vector<std::byte>&
   const ZstdDecoder decoder(ZSTD_createDCtx());
   if (decoder == nullptr) return fail(ErrorCode::overloaded, "no memory for a zstd decoder");
   const ZSTD_bounds window = ZSTD_dParam_getBounds(ZSTD_d_windowLogMax);
+  // The smallest window that all of a payload of the allowed size fits into.
   const int window_log =
-      std::clamp(static_cast<int>(std::bit_width(size_max)), window.lowerBound, window.upperBound);
+      std::clamp(static_cast<int>(std::bit_width(std::max<std::uint64_t>(size_max, 1) - 1)),
+                 window.lowerBound, window.upperBound);
   ZSTD_DCtx_setParameter(decoder.get(), ZSTD_d_windowLogMax, window_log);
-  return inflate(Codec::zstd, in, out, size_max,
-                 [&](std::span<const std::byte> from, std::span<std::byte> to) -> Step {
-                   ZSTD_inBuffer input{.src = from.data(), .size = from.size(), .pos = 0};
-                   ZSTD_outBuffer output{.dst = to.data(), .size = to.size(), .pos = 0};
-                   const std::size_t hint = ZSTD_decompressStream(decoder.get(), &output, &input);
-                   if (ZSTD_isError(hint) != 0) return {.error = ZSTD_getErrorName(hint)};
-                   return {.read = input.pos, .written = output.pos, .frame_ended = hint == 0};
-                 });
+  return inflate(
+      Codec::zstd, in, out, size_max, [&](std::span<const std::byte> from, std::span<std::byte> to) -> Step {
+        ZSTD_inBuffer input{.src = from.data(), .size = from.size(), .pos = 0};
+        ZSTD_outBuffer output{.dst = to.data(), .size = to.size(), .pos = 0};
+        const std::size_t hint = ZSTD_decompressStream(decoder.get(), &output, &input);
+        if (ZSTD_isError(hint) != 0) {
+          return {.error = ZSTD_getErrorName(hint),
+                  .window_too_large = ZSTD_getErrorCode(hint) == ZSTD_error_frameParameter_windowTooLarge};
+        }
+        return {.read = input.pos, .written = output.pos, .frame_ended = hint == 0};
+      });
 }
 
 }  // namespace

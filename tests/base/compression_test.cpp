@@ -63,6 +63,15 @@ TEST(CompressionTest, ABombStopsAtTheLimit) {
   }
 }
 
+// One byte in a frame that asks for a window of a megabyte, and of two.
+TEST(CompressionTest, TheLimitOfTheWindowIsExact) {
+  Bytes out;
+  EXPECT_TRUE(decompress(Codec::zstd, parse_hex("28b52ffd005009000041").value(), out, 1u << 20));
+  const Bytes larger = parse_hex("28b52ffd005809000041").value();
+  EXPECT_TRUE(decompress(Codec::zstd, larger, out, 2u << 20));
+  EXPECT_EQ(decompress(Codec::zstd, larger, out, 1u << 20).error().code, ErrorCode::record_too_large);
+}
+
 TEST(CompressionTest, BytesThatEndTooEarlyAreRefusedAtEveryCut) {
   Bytes out;
   for (const Codec codec : k_codecs) {
