@@ -40,7 +40,6 @@ class OperationTable {
   // Slots whose operation has not ended; finish() counts them down.
   [[nodiscard]] std::size_t in_flight() const { return in_flight_; }
   void ended() { --in_flight_; }
-  [[nodiscard]] std::uint32_t capacity() const { return slots_.size(); }
 
  private:
   static constexpr std::uint32_t k_none = UINT32_MAX;

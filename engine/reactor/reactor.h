@@ -170,11 +170,9 @@ class Reactor {
   Operation<std::uint64_t> free_space(std::string path);  // bytes an ordinary user may still write
 
   // ---- files ------------------------------------------------------------------------------------
-  // not_found, already_exists (create), permission_denied, io_error.
+  // Closed when the last File is gone and operations in flight on it have ended. not_found, already_exists
+  // (create), permission_denied, io_error.
   Operation<File> open(std::string path, OpenOptions options);
-  // Waits until operations in flight on it have ended, then closes. Dropping the last File closes as well,
-  // silently.
-  Operation<void> close(File file);
   // Fills the slices from `position`; the count is less than asked only at the end of the file (0 there).
   Operation<std::uint64_t> read(File file, Slices into, std::uint64_t position);
   // Writes all the slices at `position`, or fails: a short write is an error (disk_full where that is why).

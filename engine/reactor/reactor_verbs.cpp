@@ -108,13 +108,6 @@ Operation<File> Reactor::open(std::string path, OpenOptions options) {
   return start<File>(draft);
 }
 
-Operation<void> Reactor::close(File file) {
-  CHECK(file, "close of no file");
-  const Draft draft = prepare(Verb::close);
-  draft.request.handle = std::move(file);
-  return start<void>(draft);
-}
-
 Operation<std::uint64_t> Reactor::read(File file, Slices into, std::uint64_t position) {
   check_range(file, into, position);
   const Draft draft = prepare(Verb::read);

@@ -8,8 +8,6 @@ const char* name(Verb verb) {
   switch (verb) {
     case Verb::open:
       return "open";
-    case Verb::close:
-      return "close";
     case Verb::read:
       return "read";
     case Verb::write:

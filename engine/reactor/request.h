@@ -16,7 +16,6 @@ namespace millrace {
 
 enum class Verb : std::uint8_t {
   open,
-  close,
   read,
   write,
   sync,

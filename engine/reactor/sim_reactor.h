@@ -91,8 +91,6 @@ class SimReactor final : public Reactor {
   void begin_on_disk(const FlightPtr& flight);
   void submit(const FlightPtr& flight, SimDiskRequest request);
   void disk_done(const FlightPtr& flight, SimDiskReply reply);
-  void begin_close(const FlightPtr& flight);
-  void finish_close(const FlightPtr& flight);
   void refuse_file(const FlightPtr& flight);
   [[nodiscard]] Handle make_file(const Request& opened, SimFileId file);
   void close_file(FileState& file);
@@ -106,7 +104,6 @@ class SimReactor final : public Reactor {
   void try_receive(const FlightPtr& flight);
   void try_send(const FlightPtr& flight);
   void try_transfer(const FlightPtr& flight);
-  void refuse_transfer(const FlightPtr& flight);
   [[nodiscard]] Handle make_socket(SimSocketId socket);
   void release_socket(SocketState& socket);
 

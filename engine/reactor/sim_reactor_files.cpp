@@ -11,7 +11,6 @@ namespace millrace {
 
 void SimReactor::begin_on_disk(const FlightPtr& flight) {
   const Request& made = request(flight->slot);
-  if (made.verb == Verb::close) return begin_close(flight);
   SimDiskRequest asked;
   asked.access = {.verb = made.verb,
                   .path = made.path,
@@ -23,12 +22,11 @@ void SimReactor::begin_on_disk(const FlightPtr& flight) {
   asked.slices = made.slices;
   if (made.handle) {
     auto& file = static_cast<FileState&>(*made.handle.state());
-    ++file.in_flight;
     const bool is_change =
         made.verb == Verb::write || made.verb == Verb::allocate || made.verb == Verb::resize;
-    asked.is_direct = file.direct;
-    if (file.is_closed || (file.is_read_only && is_change)) return soon(flight, &SimReactor::refuse_file);
+    if (file.is_read_only && is_change) return soon(flight, &SimReactor::refuse_file);
     asked.file = file.file;
+    asked.is_direct = file.direct;
     asked.access.path = file.label;
   }
   if (made.verb == Verb::read || made.verb == Verb::write) asked.access.length = made.slices.length();
@@ -61,25 +59,19 @@ void SimReactor::disk_done(const FlightPtr& flight, SimDiskReply reply) {
   if (needs_sync && reply.error == 0 && !flight->is_syncing) {
     flight->is_syncing = true;
     SimDiskRequest sync;
-    sync.is_direct = file->direct;
     sync.access = {.verb = Verb::sync, .path = file->label, .sync = Sync::data};
     sync.file = file->file;
+    sync.is_direct = file->direct;
     return submit(flight, std::move(sync));
   }
   Outcome outcome{
       .error = reply.error, .count = reply.count, .handle = {}, .entries = std::move(reply.entries)};
   if (flight->is_syncing && reply.error == 0) outcome.count = made.slices.length();
   if (reply.file != 0) outcome.handle = make_file(made, reply.file);
-  if (file != nullptr) {
-    --file->in_flight;
-    if (file->in_flight == 0 && file->closing != nullptr)
-      soon(std::exchange(file->closing, nullptr), &SimReactor::finish_close);
-  }
   complete(*flight, std::move(outcome));
 }
 
 void SimReactor::refuse_file(const FlightPtr& flight) {
-  --static_cast<FileState&>(*request(flight->slot).handle.state()).in_flight;
   complete(*flight, EBADF);
 }
 
@@ -101,22 +93,7 @@ Handle SimReactor::make_file(const Request& opened, SimFileId id) {
   return Handle(file);
 }
 
-void SimReactor::begin_close(const FlightPtr& flight) {
-  auto& file = static_cast<FileState&>(*request(flight->slot).handle.state());
-  if (file.in_flight == 0) return soon(flight, &SimReactor::finish_close);
-  CHECK(file.closing == nullptr, "{} is closed twice", file.label);
-  file.closing = flight;
-}
-
-void SimReactor::finish_close(const FlightPtr& flight) {
-  auto& file = static_cast<FileState&>(*request(flight->slot).handle.state());
-  const int error = file.is_closed ? EBADF : 0;
-  close_file(file);
-  complete(*flight, error);
-}
-
 void SimReactor::close_file(FileState& file) {
-  if (std::exchange(file.is_closed, true)) return;
   if (file.is_lock) node_.device().unlock(file.file, process_);
   node_.disk().close(file.file);
 }

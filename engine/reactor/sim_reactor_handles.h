@@ -12,9 +12,6 @@ struct SimReactor::FileState : HandleState {
   SimFileId file = 0;
   bool is_lock = false;
   bool is_read_only = false;
-  bool is_closed = false;
-  std::uint32_t in_flight = 0;  // operations on it, close apart
-  FlightPtr closing;            // a close that waits for them
 };
 
 struct SimReactor::SocketState : HandleState {

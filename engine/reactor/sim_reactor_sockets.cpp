@@ -35,7 +35,6 @@ void SimReactor::begin_on_network(const FlightPtr& flight) {
       return soon(flight, &SimReactor::do_shutdown);
     case Verb::transfer: {
       const auto& file = static_cast<const FileState&>(*made.handle.state());
-      if (file.is_closed) return soon(flight, &SimReactor::refuse_transfer);
       SimDiskRequest asked;
       std::uint64_t length = std::min(made.length, k_transfer_max);
       if (length > 1 && world_.random().chance(node_.disk().faults().short_transfers)) {
@@ -163,10 +162,6 @@ void SimReactor::try_transfer(const FlightPtr& flight) {
   } else {
     complete(*flight, count.error());
   }
-}
-
-void SimReactor::refuse_transfer(const FlightPtr& flight) {
-  complete(*flight, EBADF);
 }
 
 void SimReactor::do_shutdown(const FlightPtr& flight) {

@@ -61,9 +61,6 @@ void UringReactor::complete(std::uint32_t slot, int result) {
       return complete_socket(slot, UniqueFd(result));
     case Verb::connect:
       return complete_socket(slot, std::move(flight.fd));
-    case Verb::close:
-      uring_handle(wanted.handle).fd = -1;
-      return end(slot, {});
     case Verb::signal:
       return end(slot, counted(flight.signal.ssi_signo));
     default:
@@ -75,8 +72,6 @@ void UringReactor::complete_with_error(std::uint32_t slot, int error) {
   const Request& wanted = request(slot);
   const Flight& flight = flights_[slot];
   if (flight.cancelled && (error == EINTR || error == EAGAIN)) error = ECANCELED;
-  if (wanted.verb == Verb::close)
-    uring_handle(wanted.handle).fd = -1;  // Linux has closed it whatever it says
   if (wanted.verb == Verb::allocate && error == EOPNOTSUPP) error = allocate_by_size(slot);
   if (wanted.verb == Verb::write && flight.step == Step::sync && error != ECANCELED) {
     log(LogLevel::error, fmt::format("fdatasync {}: {}", wanted.handle.label(), errno_text(error)));

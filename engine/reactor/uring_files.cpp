@@ -132,6 +132,7 @@ int UringReactor::prepare_operation(std::uint32_t slot) {
       return 0;
   }
 }
+  if (!features().splice) return EOPNOTSUPP;
 
 int UringReactor::prepare_transfer(std::uint32_t slot) {
   Pipe& pipe = flights_[slot].pipe;
@@ -242,7 +243,6 @@ Handle UringReactor::make_handle(UniqueFd fd, std::string label) {
 File UringReactor::standard_stream(int fd, const char* label) {
   const Handle handle = make_handle(UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)), label);
   uring_handle(handle).stream = true;
-  uring_handle(handle).closed = uring_handle(handle).fd < 0;
   return File(handle.state());
 }
 

@@ -14,13 +14,10 @@
 namespace millrace {
 
 struct UringHandle : HandleState {
-  static constexpr std::uint32_t k_none = UINT32_MAX;
   int fd = -1;
-  std::uint32_t in_flight = 0;     // operations on it that have not ended, other than its close
-  std::uint32_t closing = k_none;  // slot of the close that waits for them
-  bool closed = false;             // asked to close: nothing new begins
-  bool stream = false;             // standard input or output: no positions, reads give what there is
-  std::uint64_t pin = 0;           // a lock: under which number the shards' rings hold it
+  bool stream = false;    // standard input or output: no positions, reads give what there is
+  bool drained = false;   // a socket whose last receive has left nothing behind
+  std::uint64_t pin = 0;  // a lock: under which number the shards' rings hold it
 };
 
 [[nodiscard]] inline UringHandle& uring_handle(const Handle& handle) {
@@ -39,7 +36,6 @@ struct Flight {
     kernel,  // the kernel has it
     soon,    // to be done by a plain system call in the next turn, or ended there with `error`
     timer,   // sleeps
-    close,   // waits until other operations on its file have ended
   };
   // Verbs that take more than one kernel operation.
   enum class Step : std::uint8_t { first, sync, drain };

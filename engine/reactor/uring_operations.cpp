@@ -15,28 +15,14 @@ void UringReactor::begin(std::uint32_t slot) {
   flight.step = Step::first;
   flight.cancelled = flight.late = flight.cut_short = flight.dsync = false;
   flight.attempts = 0;
-  flight.error = 0;
   flight.done = 0;
   if (wanted.deadline != k_never) timers_.add(slot, wanted.deadline);
   if (wanted.verb == Verb::sleep) {
     flight.state = State::timer;
     return;
   }
-  if (wanted.verb == Verb::close) {
-    UringHandle& handle = uring_handle(wanted.handle);
-    if (handle.closed) return end_soon(slot, EBADF);
-    handle.closed = true;
-    handle.closing = slot;
-    flight.state = State::close;
-    return close_if_idle(handle);
-  }
   if (wanted.verb == Verb::write) ++writes_in_flight_;
-  for (const Handle* used : {&wanted.handle, &wanted.other}) {
-    if (!*used) continue;
-    ++uring_handle(*used).in_flight;
-    if (uring_handle(*used).closed) flight.error = EBADF;
-  }
-  if (flight.error == 0) flight.error = prepare_operation(slot);
+  flight.error = prepare_operation(slot);
   if (flight.error != 0 || is_plain(wanted.verb)) return end_soon(slot, flight.error);
   submit_operation(slot);
 }
@@ -54,7 +40,7 @@ void UringReactor::cancel(std::uint32_t slot) {
 void UringReactor::cancel_flight(std::uint32_t slot, bool late) {
   Flight& flight = flights_[slot];
   if (flight.state == State::timer) return end_with_error(slot, ECANCELED);
-  if (flight.state == State::close || flight.cancelled) return;
+  if (flight.cancelled) return;
   flight.cancelled = true;
   flight.late = late;
   if (flight.state == State::kernel) submit({Kind::cancel, slot, flight.serial});
@@ -72,22 +58,10 @@ void UringReactor::end(std::uint32_t slot, Outcome outcome) {
   flight.fd = {};
   if (flight.pipe.read_end) return_pipe(std::move(flight.pipe), std::exchange(flight.in_pipe, 0));
   timers_.remove(slot);
-  const Request& ended = request(slot);
-  if (ended.verb == Verb::write && --writes_in_flight_ == 0) {
+  if (request(slot).verb == Verb::write && --writes_in_flight_ == 0) {
     for (const std::uint64_t number : std::exchange(unpin_later_, {})) unpin(number);
   }
-  for (const Handle* used : {&ended.handle, &ended.other}) {
-    if (!*used || ended.verb == Verb::close) continue;
-    --uring_handle(*used).in_flight;
-    close_if_idle(uring_handle(*used));
-  }
   finish(slot, std::move(outcome));
-}
-
-void UringReactor::close_if_idle(UringHandle& handle) {
-  if (handle.closing == UringHandle::k_none || handle.in_flight > 0) return;
-  if (handle.pin != 0) unpin_everywhere(std::exchange(handle.pin, 0));
-  submit_operation(std::exchange(handle.closing, UringHandle::k_none));
 }
 
 void UringReactor::release_handle(HandleState* state) {

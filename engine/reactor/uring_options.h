@@ -34,6 +34,7 @@ struct UringOptions {
   bool no_coop_taskrun = false;
   bool no_registered_ring = false;  // the ring's own descriptor, registered
   bool no_resize_opcode = false;    // IORING_OP_FTRUNCATE
+  bool no_splice = false;           // IORING_OP_SPLICE: there are no transfers then
   bool no_fallocate = false;        // reserving space
 };
 
@@ -46,6 +47,7 @@ struct UringFeatures {
   bool fixed_buffers = false;
   bool msg_ring = false;
   bool resize_opcode = false;
+  bool splice = false;
   bool worker_limits = false;
   std::uint32_t entries = 0;
   std::uint32_t completion_entries = 0;

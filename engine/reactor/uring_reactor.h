@@ -96,7 +96,6 @@ class UringReactor final : public Reactor {
   void end_with_error(std::uint32_t slot, int error);
   void end_soon(std::uint32_t slot, int error);
   void do_soon(std::uint32_t slot);
-  void close_if_idle(UringHandle& handle);
 
   // ---- requests become submissions (uring_submit.cpp) -------------------------------------------
   void submit(Entry entry);

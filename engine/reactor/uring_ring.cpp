@@ -21,10 +21,10 @@ constexpr std::uint64_t k_registered_bytes_min = std::uint64_t{256} << 10;
 
 constexpr unsigned k_needed_features = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP;
 constexpr std::uint8_t k_needed_opcodes[] = {
-    IORING_OP_READ,     IORING_OP_WRITE,    IORING_OP_READV,    IORING_OP_WRITEV,    IORING_OP_FSYNC,
-    IORING_OP_OPENAT,   IORING_OP_CLOSE,    IORING_OP_SPLICE,   IORING_OP_FALLOCATE, IORING_OP_ACCEPT,
-    IORING_OP_CONNECT,  IORING_OP_RECV,     IORING_OP_SEND,     IORING_OP_SENDMSG,   IORING_OP_ASYNC_CANCEL,
-    IORING_OP_POLL_ADD, IORING_OP_RENAMEAT, IORING_OP_UNLINKAT, IORING_OP_MKDIRAT,
+    IORING_OP_READ,     IORING_OP_WRITE,    IORING_OP_READV,     IORING_OP_WRITEV,       IORING_OP_FSYNC,
+    IORING_OP_OPENAT,   IORING_OP_CLOSE,    IORING_OP_FALLOCATE, IORING_OP_ACCEPT,       IORING_OP_CONNECT,
+    IORING_OP_RECV,     IORING_OP_SEND,     IORING_OP_SENDMSG,   IORING_OP_ASYNC_CANCEL, IORING_OP_POLL_ADD,
+    IORING_OP_RENAMEAT, IORING_OP_UNLINKAT, IORING_OP_MKDIRAT,
 };
 
 Error refused(int error) {
@@ -137,6 +137,7 @@ Result<void> UringRing::probe(const UringOptions& options) {
   }
   features_.msg_ring = !options.no_msg_ring && offers(IORING_OP_MSG_RING);
   features_.resize_opcode = !options.no_resize_opcode && offers(k_op_ftruncate);
+  features_.splice = !options.no_splice && offers(IORING_OP_SPLICE);
   features_.registered_ring = !options.no_registered_ring && io_uring_register_ring_fd(&ring_) == 1;
   features_.registered_files =
       !options.no_registered_files && io_uring_register_files_sparse(&ring_, k_file_table_size) == 0;

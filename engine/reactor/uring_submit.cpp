@@ -91,9 +91,8 @@ void UringReactor::fill_in(io_uring_sqe& sqe, Entry entry) {
     case Kind::event:
       io_uring_prep_poll_add(&sqe, event_.get(), POLLIN);
       break;
-    case Kind::rung:  // comes from another ring
-      io_uring_prep_nop(&sqe);
-      break;
+    case Kind::rung:
+      CHECK(false, "comes from other rings alone");
   }
   sqe.user_data = user_data(static_cast<std::uint8_t>(entry.kind), entry.number, entry.serial);
 }
@@ -122,8 +121,6 @@ void UringReactor::fill_in_operation(io_uring_sqe& sqe, std::uint32_t slot) {
   switch (wanted.verb) {
     case Verb::open:
       return io_uring_prep_openat(&sqe, AT_FDCWD, wanted.path.c_str(), open_flags(wanted.open.mode), 0644);
-    case Verb::close:
-      return io_uring_prep_close(&sqe, fd);
     case Verb::read:
     case Verb::write:
       return fill_in_read_or_write(sqe, slot);

@@ -180,22 +180,5 @@ TEST(SimWorld, EventsAreFollowedByTheCheckOfInvariants) {
   EXPECT_EQ(world.event_count(), 5U);
 }
 
-TEST(SimReactor, CloseWaitsForWhatIsInFlight) {
-  SimWorld world(12);
-  SimNode& node = world.add_node("node");
-  node.disk().write_file("file", "old");
-  ASSERT_EQ(world.run(node,
-                      [&](Reactor& reactor) -> Task<void> {
-                        const File file = must(co_await reactor.open("file", {.mode = OpenMode::read_write}));
-                        node.disk().faults().latency_min = node.disk().faults().latency_max = 10ms;
-                        auto writing = reactor.write(file, slice_of(reactor, "new"), 0, Sync::no);
-                        must(co_await reactor.close(file));
-                        EXPECT_EQ(node.disk().read_file("file"), "new");
-                        must(co_await writing);
-                        EXPECT_EQ(code_of(co_await reactor.size(file)), ErrorCode::invalid_argument);
-                      }),
-            SimEnd::reached);
-}
-
 }  // namespace
 }  // namespace millrace

@@ -123,6 +123,16 @@ TEST(UringFallback, SpaceIsAllocatedBySizeWhereTheFileSystemCannotReserve) {
   EXPECT_THAT(shards.lines, testing::Contains(HasSubstr("cannot reserve space")));
 }
 
+TEST(UringFallback, WithoutSplicesThereAreNoTransfers) {
+  must(run_uring({.ring = {.no_splice = true}, .log = {}}, [](UringReactor& reactor) -> Task<void> {
+    EXPECT_FALSE(reactor.features().splice);
+    const Socket listener = must(co_await reactor.listen({"127.0.0.1", 0}));
+    const Socket client = must(co_await reactor.connect(reactor.local_address(listener)));
+    const File file = must(co_await reactor.open("/proc/version", {}));
+    EXPECT_EQ(code_of(co_await reactor.transfer(file, 0, 10, client)), ErrorCode::unsupported);
+  }));
+}
+
 TEST(UringErrors, AFullDeviceIsNamed) {
   must(run_uring({}, [](UringReactor& reactor) -> Task<void> {
     const File full = must(co_await reactor.open("/dev/full", {.mode = OpenMode::read_write}));
@@ -248,21 +258,6 @@ TEST(UringLock, IsHeldByTheRingsOfAllShards) {
   EXPECT_EQ(::flock(other.get(), LOCK_EX | LOCK_NB), 0);
 }
 
-TEST(UringProcess, SignalsComeOutOfWaitSignal) {
-  must(run_uring({.ring = {.signals = true}, .log = {}}, [](UringReactor& reactor) -> Task<void> {
-    auto waiting = reactor.wait_signal();
-    must(co_await reactor.sleep(std::chrono::milliseconds(1)));
-    ::kill(::getpid(), SIGTERM);
-    EXPECT_EQ(must(co_await waiting), static_cast<std::uint64_t>(SIGTERM));
-    ::kill(::getpid(), SIGINT);
-    EXPECT_EQ(must(co_await reactor.wait_signal()), static_cast<std::uint64_t>(SIGINT));
-  }));
-  must(run_uring({}, [](UringReactor& reactor) -> Task<void> {
-    EXPECT_EQ(code_of(co_await reactor.wait_signal()), ErrorCode::invalid_argument);
-  }));
-}
-
-TEST(UringProcess, StandardInputIsAStream) {
 // Each shard gets a descriptor of its own: with no more to be had, the lock must not stay with the rings.
 TEST(UringLock, ThatCannotBeGivenToAllShardsIsFree) {
   TemporaryFolder folder;
@@ -279,6 +274,21 @@ TEST(UringLock, ThatCannotBeGivenToAllShardsIsFree) {
   });
 }
 
+TEST(UringProcess, SignalsComeOutOfWaitSignal) {
+  must(run_uring({.ring = {.signals = true}, .log = {}}, [](UringReactor& reactor) -> Task<void> {
+    auto waiting = reactor.wait_signal();
+    must(co_await reactor.sleep(std::chrono::milliseconds(1)));
+    ::kill(::getpid(), SIGTERM);
+    EXPECT_EQ(must(co_await waiting), static_cast<std::uint64_t>(SIGTERM));
+    ::kill(::getpid(), SIGINT);
+    EXPECT_EQ(must(co_await reactor.wait_signal()), static_cast<std::uint64_t>(SIGINT));
+  }));
+  must(run_uring({}, [](UringReactor& reactor) -> Task<void> {
+    EXPECT_EQ(code_of(co_await reactor.wait_signal()), ErrorCode::invalid_argument);
+  }));
+}
+
+TEST(UringProcess, StandardInputIsAStream) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   const UniqueFd before(::dup(STDIN_FILENO));
@@ -392,37 +402,6 @@ TEST(UringShards, MessagesForAStoppedShardAreDestroyed) {
   EXPECT_EQ(alive.use_count(), 1);
 }
 
-// Makes io_uring_setup fail in this process, as a container's seccomp profile does.
-void refuse_io_uring(int error) {
-  sock_filter filter[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog program{.len = std::size(filter), .filter = filter};
-  CHECK(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-            ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0,
-        "seccomp is not to be had");
-}
-
-[[noreturn]] void start_without_io_uring(int error) {
-  refuse_io_uring(error);
-  const auto result = run_uring({}, [](UringReactor&) -> Task<void> { co_return; });
-  std::fputs(result ? "it started" : result.error().message.c_str(), stderr);
-  std::_Exit(result ? 0 : static_cast<int>(result.error().code));
-}
-
-TEST(UringRefusedDeathTest, ASeccompProfileIsNamedWithItsRemedy) {
-  EXPECT_EXIT(start_without_io_uring(EPERM),
-              testing::ExitedWithCode(static_cast<int>(ErrorCode::permission_denied)),
-              "seccomp.*kernel.io_uring_disabled");
-  EXPECT_EXIT(start_without_io_uring(ENOSYS),
-              testing::ExitedWithCode(static_cast<int>(ErrorCode::unsupported)), "Linux 5.15 or newer");
-}
-
-}  // namespace
-}  // namespace millrace
 // The story: 1. a shard sleeps; 2. another one ends, and with it a task whose destructor posts to the first;
 // 3. nothing else is in flight there, and the bell has to be rung all the same. Were it not, the test would
 // not end.
@@ -460,3 +439,34 @@ TEST(UringShards, AMessagePostedByADestructorWhileItsShardStopsWakesTheOther) {
   EXPECT_TRUE(heard);
 }
 
+// Makes io_uring_setup fail in this process, as a container's seccomp profile does.
+void refuse_io_uring(int error) {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{.len = std::size(filter), .filter = filter};
+  CHECK(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+            ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0,
+        "seccomp is not to be had");
+}
+
+[[noreturn]] void start_without_io_uring(int error) {
+  refuse_io_uring(error);
+  const auto result = run_uring({}, [](UringReactor&) -> Task<void> { co_return; });
+  std::fputs(result ? "it started" : result.error().message.c_str(), stderr);
+  std::_Exit(result ? 0 : static_cast<int>(result.error().code));
+}
+
+TEST(UringRefusedDeathTest, ASeccompProfileIsNamedWithItsRemedy) {
+  EXPECT_EXIT(start_without_io_uring(EPERM),
+              testing::ExitedWithCode(static_cast<int>(ErrorCode::permission_denied)),
+              "seccomp.*kernel.io_uring_disabled");
+  EXPECT_EXIT(start_without_io_uring(ENOSYS),
+              testing::ExitedWithCode(static_cast<int>(ErrorCode::unsupported)), "Linux 5.15 or newer");
+}
+
+}  // namespace
+}  // namespace millrace
