@@ -42,6 +42,9 @@ enum class Verb : std::uint8_t {
 };
 [[nodiscard]] const char* name(Verb verb);
 
+// What one transfer moves at most: the best size of a chunk between file and socket.
+inline constexpr std::uint64_t k_transfer_max = std::uint64_t{256} << 10;
+
 // Up to k_slices_max ranges that leave, or are filled, in one operation, in order.
 inline constexpr std::size_t k_slices_max = 16;
 class Slices {

@@ -11,12 +11,6 @@
 #include "engine/reactor/sim_world.h"
 
 namespace millrace {
-namespace {
-
-// What a sendfile moves at most in one call.
-constexpr std::uint64_t k_transfer_max = 1u << 20;
-
-}  // namespace
 
 void SimReactor::begin_on_network(const FlightPtr& flight) {
   const Request& made = request(flight->slot);

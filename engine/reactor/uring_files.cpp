@@ -21,8 +21,6 @@ namespace {
 constexpr std::uint8_t k_lock_attempts = 5;
 constexpr Duration k_lock_pause = std::chrono::milliseconds(50);
 
-constexpr int k_pipe_size = 256 << 10;
-
 Outcome failed(int error) {
   Outcome outcome;
   outcome.error = error;
@@ -145,7 +143,7 @@ int UringReactor::prepare_transfer(std::uint32_t slot) {
   if (::pipe2(ends, O_CLOEXEC) != 0) return errno;
   pipe = {UniqueFd(ends[0]), UniqueFd(ends[1])};
   // A user may own only so much memory in pipes; a smaller one takes more rounds.
-  (void)::fcntl(ends[0], F_SETPIPE_SZ, k_pipe_size);
+  (void)::fcntl(ends[0], F_SETPIPE_SZ, static_cast<int>(k_transfer_max));
   return 0;
 }
 

@@ -24,7 +24,7 @@ struct UringHandle : HandleState {
   return static_cast<UringHandle&>(*handle.state());
 }
 
-// A pipe between a file and a socket; empty whenever no transfer uses it.
+// A pipe between a file and a socket, of k_transfer_max bytes; empty whenever no transfer uses it.
 struct Pipe {
   UniqueFd read_end, write_end;
 };

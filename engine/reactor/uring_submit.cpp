@@ -10,9 +10,6 @@
 namespace millrace {
 namespace {
 
-// What one transfer moves at most: the best size of a chunk, and of the pipe between file and socket.
-constexpr std::uint64_t k_transfer_max = std::uint64_t{256} << 10;
-
 // What RWF_DSYNC is to a kernel that does not know it.
 constexpr int k_unknown_rw_flag = 1 << 30;
 
