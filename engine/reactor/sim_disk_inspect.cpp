@@ -44,11 +44,17 @@ void SimDisk::flip(std::string_view path, std::uint64_t position, std::uint8_t m
   CHECK(place, "no file {}", path);
   Node& rotten = node(place->file);
   CHECK(position < rotten.content.size(), "{} ends at {}", path, rotten.content.size());
-  for (SimContent* content : {&rotten.content, &rotten.durable}) {
+  const auto flip_in = [&](SimContent& content) {
     std::byte byte{};
-    if (content->read(position, std::span(&byte, 1)) == 0) continue;
+    if (content.read(position, std::span(&byte, 1)) == 0) return;
     byte ^= std::byte{mask};
-    content->write(position, std::span(&byte, 1));
+    content.write(position, std::span(&byte, 1));
+  };
+  flip_in(rotten.content);
+  flip_in(rotten.durable);
+  for (Change& change : rotten.changes) {
+    const bool has_it = change.begin <= position && position < change.end;
+    if (change.kind == Kind::bytes && has_it) flip_in(change.bytes);
   }
 }
 

@@ -77,7 +77,7 @@ SimListenerId SimNetwork::listen(std::uint32_t node, std::uint64_t process, std:
 
 SimNetwork::Result<SimSocketId> SimNetwork::accept(SimListenerId id) {
   Listener& listener = listeners_.at(id);
-  if (listener.is_shut) return std::unexpected(ECONNABORTED);
+  if (listener.is_shut) return std::unexpected(EINVAL);
   if (listener.backlog.empty()) return std::unexpected(EAGAIN);
   const SimSocketId accepted = listener.backlog.front();
   listener.backlog.pop_front();

@@ -79,7 +79,7 @@ class SimNetwork {
   // Port 0 picks one. Each listener of a port gets a part of its connections.
   SimListenerId listen(std::uint32_t node, std::uint64_t process, std::uint16_t port);
   [[nodiscard]] std::uint16_t port(SimListenerId listener) const { return listeners_.at(listener).port; }
-  // EAGAIN; ECONNABORTED once it is shut down.
+  // EAGAIN; EINVAL once it is shut down.
   Result<SimSocketId> accept(SimListenerId listener);
   void shut_listener(SimListenerId listener);
   void close_listener(SimListenerId listener);

@@ -122,8 +122,8 @@ void UringReactor::complete_read(std::uint32_t slot, std::uint64_t count) {
   submit_operation(slot);
 }
 
-// A short write means that something stands in the way: the attempt to write the rest tells what. A synced
-// write that was cut short is an error even if the rest then fits.
+// A short write means that something stands in the way: the attempt to write the rest tells what. With
+// RWF_DSYNC it is an error even if the rest then fits; an fdatasync is of all parts.
 void UringReactor::complete_write(std::uint32_t slot, std::uint64_t count) {
   const Request& wanted = request(slot);
   Flight& flight = flights_[slot];
@@ -136,7 +136,7 @@ void UringReactor::complete_write(std::uint32_t slot, std::uint64_t count) {
     return submit_operation(slot);
   }
   if (wanted.sync == Sync::no) return end(slot, counted(flight.done));
-  if (flight.cut_short) {
+  if (flight.cut_short && flight.dsync) {
     log(LogLevel::error,
         fmt::format("{}: a synced write at {} was taken in parts", wanted.handle.label(), wanted.position));
     return end_with_error(slot, EIO);

@@ -160,6 +160,14 @@ TEST_F(SimDiskTest, BitRotIsOnTheMedium) {
   EXPECT_THAT(after_cuts("a"), ElementsAre("aac"));
 }
 
+TEST_F(SimDiskTest, BitRotReachesWhatIsPending) {
+  const SimFileId file = durable("a", "...");
+  write(file, 0, "abc");
+  disk.flip("a", 1, 0x03);
+  disk.sync(file, disk.mark());
+  EXPECT_THAT(after_cuts("a"), ElementsAre("aac"));
+}
+
 // ---- names ------------------------------------------------------------------
 
 TEST_F(SimDiskTest, ANewNameIsPendingUntilItsFolderIsSynced) {
