@@ -197,8 +197,11 @@ class Reactor {
   Operation<Socket> listen(Address address);
   Operation<Socket> accept(Socket listener);
   Operation<Socket> connect(Address address, MonotonicTime deadline = k_never);
-  // At least one byte, at most the slice; 0 when the peer has closed its side. connection_lost, timed_out.
-  Operation<std::uint64_t> receive(Socket socket, Slice into, MonotonicTime deadline = k_never);
+  // At least one byte, at most the slice; with Amount::all the whole slice, which costs no turn for each
+  // piece that arrives, and less only when the peer has closed its side: 0 when it had before.
+  // connection_lost, timed_out (some bytes may be in the slice).
+  Operation<std::uint64_t> receive(Socket socket, Slice into, MonotonicTime deadline = k_never,
+                                   Amount amount = Amount::some);
   // All of the slices or an error. connection_lost, timed_out (some bytes may have left).
   Operation<std::uint64_t> send(Socket socket, Slices from, MonotonicTime deadline = k_never);
   // Ends both directions: the peer sees the end, and operations waiting on the socket complete (receive with

@@ -193,13 +193,14 @@ Operation<Socket> Reactor::connect(Address address, MonotonicTime deadline) {
   return start<Socket>(draft);
 }
 
-Operation<std::uint64_t> Reactor::receive(Socket socket, Slice into, MonotonicTime deadline) {
+Operation<std::uint64_t> Reactor::receive(Socket socket, Slice into, MonotonicTime deadline, Amount amount) {
   CHECK(socket && into.length > 0, "receive of {} bytes", into.length);
   claim(socket.state()->receiving, socket, "receive");
   const Draft draft = prepare(Verb::receive);
   draft.request.handle = std::move(socket);
   draft.request.slices.push(std::move(into));
   draft.request.deadline = deadline;
+  draft.request.amount = amount;
   return start<std::uint64_t>(draft);
 }
 

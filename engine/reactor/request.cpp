@@ -83,6 +83,7 @@ void Request::reset() {
   position = 0;
   length = 0;
   sync = Sync::no;
+  amount = Amount::some;
   open = {};
   path.clear();
   path_to.clear();

@@ -51,8 +51,6 @@ class Slices {
  public:
   Slices() = default;
   Slices(Slice slice) { push(std::move(slice)); }  // NOLINT: a single range is a list of one
-  void push(Slice slice);
-  [[nodiscard]] std::size_t count() const { return count_; }
   Slices(const Slices&) = default;
   Slices& operator=(const Slices&) = default;
   // Mostly there is one slice: the other places are left alone. Leaves `other` empty.
@@ -64,6 +62,8 @@ class Slices {
     return *this;
   }
   ~Slices() = default;
+  void push(Slice slice);
+  [[nodiscard]] std::size_t count() const { return count_; }
   void clear();
   [[nodiscard]] bool full() const { return count_ == k_slices_max; }
   [[nodiscard]] std::uint64_t length() const;  // bytes in all
@@ -72,18 +72,21 @@ class Slices {
   [[nodiscard]] const Slice* end() const { return slices_.data() + count_; }
 
  private:
-  std::array<Slice, k_slices_max> slices_;
-  std::size_t count_ = 0;
   void take(Slices& other) noexcept {
     count_ = std::exchange(other.count_, 0);
     for (std::size_t i = 0; i < count_; ++i) slices_[i] = std::move(other.slices_[i]);
   }
+  std::array<Slice, k_slices_max> slices_;
+  std::size_t count_ = 0;
 };
 
 enum class Sync : std::uint8_t {
   no,
   data
 };  // data: durable, with the file's size, when the operation completes
+
+// What a receive waits for: at least a byte, or the whole slice.
+enum class Amount : std::uint8_t { some, all };
 
 enum class OpenMode : std::uint8_t {
   read,        // must exist
@@ -111,6 +114,7 @@ struct Request {
   std::uint64_t position = 0;
   std::uint64_t length = 0;  // allocate, resize, transfer
   Sync sync = Sync::no;
+  Amount amount = Amount::some;
   OpenOptions open;
   std::string path, path_to;  // folders and names
   Address address;

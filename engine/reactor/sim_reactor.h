@@ -64,7 +64,7 @@ class SimReactor final : public Reactor {
   struct Flight {
     SimReactor* reactor = nullptr;
     std::uint32_t slot = 0;
-    std::uint64_t sent = 0;   // send: bytes the window has taken
+    std::uint64_t moved = 0;  // send: bytes the window has taken; receive: those that are in the slice
     std::string bytes;        // transfer: what was read
     bool is_syncing = false;  // a synced write without RWF_DSYNC: in its second half
   };

@@ -115,14 +115,17 @@ void SimReactor::try_receive(const FlightPtr& flight) {
   const Request& made = request(flight->slot);
   const SimSocketId socket = static_cast<const SocketState&>(*made.handle.state()).socket;
   const Slice& into = made.slices[0];
-  const auto count = world_.network().receive(socket, into.buffer.bytes().subspan(into.offset, into.length));
-  if (count) {
-    complete(*flight, Outcome{.count = *count, .handle = {}, .entries = {}});
-  } else if (count.error() == EAGAIN) {
-    world_.network().when_readable(socket, when_ready(flight, &SimReactor::try_receive));
-  } else {
-    complete(*flight, count.error());
+  const auto bytes = into.buffer.bytes().subspan(into.offset, into.length);
+  for (;;) {
+    const auto count = world_.network().receive(socket, bytes.subspan(flight->moved));
+    if (!count && count.error() == EAGAIN) {
+      return world_.network().when_readable(socket, when_ready(flight, &SimReactor::try_receive));
+    }
+    if (!count) return complete(*flight, count.error());
+    flight->moved += *count;
+    if (*count == 0 || made.amount == Amount::some || flight->moved == into.length) break;
   }
+  complete(*flight, Outcome{.count = flight->moved, .handle = {}, .entries = {}});
 }
 
 void SimReactor::try_send(const FlightPtr& flight) {
@@ -131,17 +134,17 @@ void SimReactor::try_send(const FlightPtr& flight) {
   std::uint64_t begin = 0;  // of the slice, in all the bytes
   for (const Slice& slice : made.slices) {
     const std::uint64_t end = begin + slice.length;
-    while (flight->sent < end) {
-      const auto count = world_.network().send(socket, slice.bytes().subspan(flight->sent - begin));
+    while (flight->moved < end) {
+      const auto count = world_.network().send(socket, slice.bytes().subspan(flight->moved - begin));
       if (!count && count.error() == EAGAIN) {
         return world_.network().when_writable(socket, when_ready(flight, &SimReactor::try_send));
       }
       if (!count) return complete(*flight, count.error());
-      flight->sent += *count;
+      flight->moved += *count;
     }
     begin = end;
   }
-  complete(*flight, Outcome{.count = flight->sent, .handle = {}, .entries = {}});
+  complete(*flight, Outcome{.count = flight->moved, .handle = {}, .entries = {}});
 }
 
 // The bytes have been read; as many as the window takes are sent, in one go.

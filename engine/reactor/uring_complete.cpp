@@ -51,6 +51,8 @@ void UringReactor::complete(std::uint32_t slot, int result) {
       return complete_read(slot, count);
     case Verb::write:
       return complete_write(slot, count);
+    case Verb::receive:
+      return complete_receive(slot, count);
     case Verb::send:
       return complete_send(slot, count);
     case Verb::transfer:
@@ -151,6 +153,18 @@ void UringReactor::complete_send(std::uint32_t slot, std::uint64_t count) {
   Flight& flight = flights_[slot];
   flight.done += count;
   if (flight.done == request(slot).slices.length()) return end(slot, counted(flight.done));
+  if (flight.cancelled) return end_with_error(slot, ECANCELED);
+  submit_operation(slot);
+}
+
+// With Amount::all the kernel itself waits for the rest (Linux 5.19); an older one, and one that was
+// interrupted, comes back with a part.
+void UringReactor::complete_receive(std::uint32_t slot, std::uint64_t count) {
+  const Request& wanted = request(slot);
+  Flight& flight = flights_[slot];
+  flight.done += count;
+  const bool is_all = count == 0 || wanted.amount == Amount::some || flight.done == wanted.slices.length();
+  if (is_all) return end(slot, counted(flight.done));
   if (flight.cancelled) return end_with_error(slot, ECANCELED);
   submit_operation(slot);
 }

@@ -105,6 +105,7 @@ class UringReactor final : public Reactor {
   void fill_in_operation(io_uring_sqe& sqe, std::uint32_t slot);
   void fill_in_read_or_write(io_uring_sqe& sqe, std::uint32_t slot);
   void fill_in_send(io_uring_sqe& sqe, std::uint32_t slot);
+  void fill_in_receive(io_uring_sqe& sqe, std::uint32_t slot);
   void fill_in_transfer(io_uring_sqe& sqe, std::uint32_t slot);
   [[nodiscard]] unsigned fill_in_ranges(std::uint32_t slot);
 
@@ -113,6 +114,7 @@ class UringReactor final : public Reactor {
   void complete_read(std::uint32_t slot, std::uint64_t count);
   void complete_write(std::uint32_t slot, std::uint64_t count);
   void complete_send(std::uint32_t slot, std::uint64_t count);
+  void complete_receive(std::uint32_t slot, std::uint64_t count);
   void complete_transfer(std::uint32_t slot, std::uint64_t count);
   void complete_open(std::uint32_t slot, UniqueFd fd);
   void complete_socket(std::uint32_t slot, UniqueFd fd);

@@ -65,7 +65,7 @@ class UringRing {
  private:
   UringRing() = default;
   [[nodiscard]] Result<void> set_up(const UringOptions& options);
-  [[nodiscard]] int set_up_with(const UringOptions& options, unsigned entries, unsigned flags);
+  [[nodiscard]] int set_up_with(const UringOptions& options, unsigned entries);
   [[nodiscard]] Result<void> probe(const UringOptions& options);
   void check(int result) const;
 

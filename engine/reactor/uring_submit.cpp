@@ -147,10 +147,8 @@ void UringReactor::fill_in_operation(io_uring_sqe& sqe, std::uint32_t slot) {
       return io_uring_prep_accept(&sqe, fd, flight.address.get(), &flight.address.length, SOCK_CLOEXEC);
     case Verb::connect:
       return io_uring_prep_connect(&sqe, flight.fd.get(), flight.address.get(), flight.address.length);
-    case Verb::receive: {
-      const Slice& into = wanted.slices[0];
-      return io_uring_prep_recv(&sqe, fd, into.buffer.data() + into.offset, into.length, 0);
-    }
+    case Verb::receive:
+      return fill_in_receive(sqe, slot);
     case Verb::send:
       return fill_in_send(sqe, slot);
     case Verb::signal:
@@ -211,6 +209,15 @@ void UringReactor::fill_in_send(io_uring_sqe& sqe, std::uint32_t slot) {
   flight.message.msg_iov = flight.ranges.data();
   flight.message.msg_iovlen = count;
   io_uring_prep_sendmsg(&sqe, fd, &flight.message, k_flags);
+}
+
+void UringReactor::fill_in_receive(io_uring_sqe& sqe, std::uint32_t slot) {
+  const Request& wanted = request(slot);
+  const UringHandle& handle = uring_handle(wanted.handle);
+  const Slice& into = wanted.slices[0];
+  const std::uint64_t done = flights_[slot].done;
+  io_uring_prep_recv(&sqe, handle.fd, into.buffer.data() + into.offset + done, into.length - done,
+                     wanted.amount == Amount::all ? MSG_WAITALL : 0);
 }
 
 void UringReactor::fill_in_transfer(io_uring_sqe& sqe, std::uint32_t slot) {

@@ -53,6 +53,62 @@ TEST_P(ReactorContract, ReceiveGivesZeroAfterThePeersEnd) {
   });
 }
 
+TEST_P(ReactorContract, AReceiveOfTheWholeSliceTakesItInPieces) {
+  run([&](Reactor& reactor) -> Task<void> {
+    const Pair pair = co_await connected(reactor);
+    const Slice sent = pattern(reactor, 1 << 20, 3), into = space(reactor, 1 << 20);
+    auto receiving = reactor.receive(pair.server, into, k_never, Amount::all);
+    for (std::uint32_t at = 0; at < sent.length; at += 256 << 10) {
+      EXPECT_FALSE(receiving.await_ready());
+      EXPECT_EQ(must(co_await reactor.send(pair.client, Slice{sent.buffer, at, 256 << 10})), 256_KiB);
+      co_await reactor.sleep(1ms);
+    }
+    EXPECT_EQ(must(co_await receiving), 1_MiB);
+    EXPECT_TRUE(equal(into, sent));
+    // And goes on where it ended.
+    must(co_await reactor.send(pair.client, slice_of(reactor, "next")));
+    EXPECT_EQ(must(co_await reactor.receive(pair.server, space(reactor, 4), k_never, Amount::all)), 4U);
+  });
+}
+
+TEST_P(ReactorContract, AReceiveOfTheWholeSliceEndsWithThePeer) {
+  run([&](Reactor& reactor) -> Task<void> {
+    Pair pair = co_await connected(reactor);
+    const Slice into = space(reactor, 100);
+    auto receiving = reactor.receive(pair.server, into, k_never, Amount::all);
+    must(co_await reactor.send(pair.client, slice_of(reactor, "half of it")));
+    co_await reactor.sleep(1ms);
+    pair.client = {};
+    EXPECT_EQ(must(co_await receiving), 10U);
+    EXPECT_EQ(text_of(into, 10), "half of it");
+    EXPECT_EQ(must(co_await reactor.receive(pair.server, into, k_never, Amount::all)), 0U);
+  });
+}
+
+TEST_P(ReactorContract, AReceiveOfTheWholeSliceEndsAtItsDeadline) {
+  run([&](Reactor& reactor) -> Task<void> {
+    const Pair pair = co_await connected(reactor);
+    auto receiving = reactor.receive(pair.server, space(reactor, 100), reactor.now() + 20ms, Amount::all);
+    must(co_await reactor.send(pair.client, slice_of(reactor, "half of it")));
+    EXPECT_EQ(code_of(co_await receiving), ErrorCode::timed_out);
+  });
+}
+
+// A reactor may wait first where the last receive has found nothing more.
+TEST_P(ReactorContract, ReceivesFindWhatIsThereAndWhatIsToCome) {
+  run([&](Reactor& reactor) -> Task<void> {
+    const Pair pair = co_await connected(reactor);
+    for (int i = 0; i < 10; ++i) {
+      must(co_await reactor.send(pair.client, slice_of(reactor, "there")));
+      co_await receive_all(reactor, pair.server, space(reactor, 5));
+      auto receiving = reactor.receive(pair.server, space(reactor, 3));
+      must(co_await reactor.send(pair.client, slice_of(reactor, "to come")));
+      const std::uint64_t first = must(co_await receiving);
+      co_await receive_all(reactor, pair.server, space(reactor, static_cast<std::uint32_t>(7 - first)));
+    }
+  });
+}
+
 TEST_P(ReactorContract, ADroppedSocketIsClosed) {
   run([&](Reactor& reactor) -> Task<void> {
     Pair pair = co_await connected(reactor);
