@@ -37,7 +37,7 @@ bool UringReactor::again(std::uint32_t slot, int error) {
   return true;
 }
 
-void UringReactor::complete(std::uint32_t slot, int result) {
+void UringReactor::complete(std::uint32_t slot, int result, unsigned flags) {
   const Request& wanted = request(slot);
   Flight& flight = flights_[slot];
   CHECK(flight.state == State::kernel, "a completion of slot {}, which is not in the kernel", slot);
@@ -52,7 +52,7 @@ void UringReactor::complete(std::uint32_t slot, int result) {
     case Verb::write:
       return complete_write(slot, count);
     case Verb::receive:
-      return complete_receive(slot, count);
+      return complete_receive(slot, count, flags);
     case Verb::send:
       return complete_send(slot, count);
     case Verb::transfer:
@@ -159,9 +159,10 @@ void UringReactor::complete_send(std::uint32_t slot, std::uint64_t count) {
 
 // With Amount::all the kernel itself waits for the rest (Linux 5.19); an older one, and one that was
 // interrupted, comes back with a part.
-void UringReactor::complete_receive(std::uint32_t slot, std::uint64_t count) {
+void UringReactor::complete_receive(std::uint32_t slot, std::uint64_t count, unsigned flags) {
   const Request& wanted = request(slot);
   Flight& flight = flights_[slot];
+  uring_handle(wanted.handle).drained = (flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
   flight.done += count;
   const bool is_all = count == 0 || wanted.amount == Amount::some || flight.done == wanted.slices.length();
   if (is_all) return end(slot, counted(flight.done));

@@ -16,6 +16,7 @@ namespace millrace {
 struct UringHandle : HandleState {
   int fd = -1;
   bool stream = false;    // standard input or output: no positions, reads give what there is
+  bool drained = false;   // a socket whose last receive has left nothing behind
   std::uint64_t pin = 0;  // a lock: under which number the shards' rings hold it
 };
 

@@ -131,17 +131,17 @@ void UringReactor::hand_over() {
 }
 
 void UringReactor::reap() {
-  ring_->reap([this](std::uint64_t data, int result) {
+  ring_->reap([this](std::uint64_t data, int result, unsigned flags) {
     end_entry({static_cast<Kind>(data >> 56), static_cast<std::uint32_t>(data),
                static_cast<std::uint32_t>(data >> 32)},
-              result);
+              result, flags);
   });
 }
 
-void UringReactor::end_entry(Entry entry, int result) {
+void UringReactor::end_entry(Entry entry, int result, unsigned flags) {
   switch (entry.kind) {
     case Kind::operation:
-      complete(entry.number, result);
+      complete(entry.number, result, flags);
       break;
     case Kind::close:
       --closes_in_flight_;

@@ -85,7 +85,7 @@ class UringReactor final : public Reactor {
   void open_door();
   void ring_doorbells();
   void arm_event();
-  void end_entry(Entry entry, int result);
+  void end_entry(Entry entry, int result, unsigned flags);
 
   // ---- an operation's way (uring_operations.cpp) ------------------------------------------------
   void begin(std::uint32_t slot) override;
@@ -110,11 +110,11 @@ class UringReactor final : public Reactor {
   [[nodiscard]] unsigned fill_in_ranges(std::uint32_t slot);
 
   // ---- completions become outcomes (uring_complete.cpp) -----------------------------------------
-  void complete(std::uint32_t slot, int result);
+  void complete(std::uint32_t slot, int result, unsigned flags);
   void complete_read(std::uint32_t slot, std::uint64_t count);
   void complete_write(std::uint32_t slot, std::uint64_t count);
   void complete_send(std::uint32_t slot, std::uint64_t count);
-  void complete_receive(std::uint32_t slot, std::uint64_t count);
+  void complete_receive(std::uint32_t slot, std::uint64_t count, unsigned flags);
   void complete_transfer(std::uint32_t slot, std::uint64_t count);
   void complete_open(std::uint32_t slot, UniqueFd fd);
   void complete_socket(std::uint32_t slot, UniqueFd fd);

@@ -53,7 +53,7 @@ class UringRing {
   // The same, and sleeps until there is a completion or `timeout` has passed (k_no_timeout: for ever).
   static constexpr Duration k_no_timeout = Duration::max();
   void enter_and_wait(Duration timeout);
-  // Calls handle(user_data, result) for each completion.
+  // Calls handle(user_data, result, flags) for each completion.
   template <class Handle>
   void reap(Handle handle);
 
@@ -65,7 +65,7 @@ class UringRing {
  private:
   UringRing() = default;
   [[nodiscard]] Result<void> set_up(const UringOptions& options);
-  [[nodiscard]] int set_up_with(const UringOptions& options, unsigned entries);
+  [[nodiscard]] int set_up_with(const UringOptions& options, unsigned entries, unsigned flags);
   [[nodiscard]] Result<void> probe(const UringOptions& options);
   void check(int result) const;
 
@@ -80,7 +80,7 @@ void UringRing::reap(Handle handle) {
   unsigned count = 0;
   io_uring_cqe* completion = nullptr;
   io_uring_for_each_cqe(&ring_, head, completion) {
-    handle(completion->user_data, completion->res);
+    handle(completion->user_data, completion->res, completion->flags);
     ++count;
   }
   io_uring_cq_advance(&ring_, count);

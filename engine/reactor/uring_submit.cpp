@@ -211,6 +211,8 @@ void UringReactor::fill_in_send(io_uring_sqe& sqe, std::uint32_t slot) {
   io_uring_prep_sendmsg(&sqe, fd, &flight.message, k_flags);
 }
 
+// The first thing the kernel does is to try; where the last receive has found the end of what there was, that
+// is for nothing, and waiting is what has to be done.
 void UringReactor::fill_in_receive(io_uring_sqe& sqe, std::uint32_t slot) {
   const Request& wanted = request(slot);
   const UringHandle& handle = uring_handle(wanted.handle);
@@ -218,6 +220,8 @@ void UringReactor::fill_in_receive(io_uring_sqe& sqe, std::uint32_t slot) {
   const std::uint64_t done = flights_[slot].done;
   io_uring_prep_recv(&sqe, handle.fd, into.buffer.data() + into.offset + done, into.length - done,
                      wanted.amount == Amount::all ? MSG_WAITALL : 0);
+  // The flag is of Linux 5.19, which cannot be asked for it; single issuers are of 6.0.
+  if (handle.drained && features().single_issuer) sqe.ioprio |= IORING_RECVSEND_POLL_FIRST;
 }
 
 void UringReactor::fill_in_transfer(io_uring_sqe& sqe, std::uint32_t slot) {
