@@ -1,6 +1,6 @@
 #include "engine/base/checksum.h"
 
-// The state's layout, so that XxhStream can hold it by value.
+// The state's layout, so that XxhStream::State can hold it by value.
 #define XXH_STATIC_LINKING_ONLY
 #include <algorithm>
 #include <isa-l/crc.h>

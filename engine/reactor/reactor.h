@@ -9,7 +9,7 @@
 //                  kernel
 //                                                    has let go of them
 //
-// What holds for every verb and backend (tests/reactor/contract_test.cpp runs it on all of them):
+// What holds for every verb and backend (tests/reactor/contract_*_test.cpp run it on all of them):
 // - no result is delivered, and no waiting coroutine runs, before the verb has returned;
 // - an Operation may be dropped at any time; its buffers and handles live until its last completion;
 // - several operations may be in flight; they complete in any order. On one socket at most one receive and

@@ -57,8 +57,8 @@ class SimDevice {
     SimMark mark = 0;         // sync: what it covers
     std::uint64_t moved = 0;  // read, write: bytes already
     bool cut_short = false;   // read, write: it went in parts
-  };
     std::uint64_t hash = 0;   // write: of its bytes when it began
+  };
   struct Lock {
     std::uint64_t process = 0;
     bool given_up = false;
@@ -74,10 +74,10 @@ class SimDevice {
   std::uint64_t stop_of(Flight& flight);
   bool write(Flight& flight, Sync sync, std::int64_t shift, SimDiskReply& reply);
   bool read(Flight& flight, SimDiskReply& reply);
-  void lock(const SimDiskRequest& request, SimDiskReply& reply);
-  void release_locks(std::uint64_t process);
   // What a reader gets while others write.
   std::uint64_t read_at(SimFileId file, std::uint64_t position, std::span<std::byte> into);
+  void lock(const SimDiskRequest& request, SimDiskReply& reply);
+  void release_locks(std::uint64_t process);
 
   SimEvents& events_;
   SimRandom& random_;

@@ -136,15 +136,15 @@ void SimDisk::sync(SimFileId file, SimMark mark) {
   changes.erase(changes.begin(), covered);
 }
 
-void SimDisk::apply(const Change& change, Node& node) {
-  switch (change.kind) {
-    case Kind::bytes:
-      return node.durable.copy_range(change.bytes, change.begin, change.end);
 void SimDisk::forget_changes(SimFileId file, SimMark mark) {
   std::erase_if(node(file).changes,
                 [&](const Change& change) { return change.kind == Kind::bytes && change.mark < mark; });
 }
 
+void SimDisk::apply(const Change& change, Node& node) {
+  switch (change.kind) {
+    case Kind::bytes:
+      return node.durable.copy_range(change.bytes, change.begin, change.end);
     case Kind::grow:
       return node.durable.resize(std::max(node.durable.size(), change.end));
     case Kind::shrink:

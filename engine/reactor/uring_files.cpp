@@ -130,9 +130,9 @@ int UringReactor::prepare_operation(std::uint32_t slot) {
       return 0;
   }
 }
-  if (!features().splice) return EOPNOTSUPP;
 
 int UringReactor::prepare_transfer(std::uint32_t slot) {
+  if (!features().splice) return EOPNOTSUPP;
   Pipe& pipe = flights_[slot].pipe;
   if (!idle_pipes_.empty()) {
     pipe = std::move(idle_pipes_.back());
@@ -177,13 +177,13 @@ void UringReactor::take_lock(std::uint32_t slot) {
     flight.state = State::timer;
     timers_.add(slot, now() + k_lock_pause);
     return;
+  }
   // All that can fail comes first: a ring would keep a lock that nobody was given.
   std::vector<UniqueFd> copies(shard_count());
   for (std::uint32_t target = 0; target < shard_count(); ++target) {
     if (ShardId{target} == shard()) continue;
     copies[target] = UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
     if (!copies[target]) return end_with_error(slot, errno);
-  }
   }
   const std::uint64_t number = std::uint64_t{shard().value()} << 32 | next_pin_++;
   pin(number, fd.get());

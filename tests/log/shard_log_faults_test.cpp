@@ -115,6 +115,31 @@ TEST(ShardLog, AFolderSyncOnAFileSystemThatHasGivenUpIsAFailedSync) {
   EXPECT_EQ(ended.error().code, ErrorCode::sync_failed);
 }
 
+// The story, on a file system that refuses direct I/O: 1. a commit and its extent are in flight; 2. the sync
+// of one of them fails, and the kernel takes its pages for clean; 3. the next start reads both, from those
+// pages, finds them whole and makes them durable: a sync would have nothing to write; 4. the power fails, and
+// the pages with it.
+TEST(ShardLog, WhatAFailedSyncLeftInTheCacheIsWrittenAgainBeforeItCounts) {
+  for (const char* part : {"groups/", "journal"}) {
+    LogStory story(70);
+    story.disk().faults().refuse_direct = true;
+    const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
+      expect_ok(co_await story.create(logs, k_group));
+      expect_ok(co_await story.append(logs, k_group, 100));
+      story.disk().faults().fail(
+          {.matches = on(Verb::write, part), .kind = SimFaults::Kind::fail_and_forget});
+      EXPECT_FALSE((co_await story.append(logs, k_group, 100'000)).has_value());
+    });
+    EXPECT_EQ(ended.error().code, ErrorCode::sync_failed);
+    expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> { co_await story.expect_groups(logs); },
+                        LogStory::End::abandoned));
+    story.let_writes_land();
+    story.disk().power_cut(story.world().random(), SimCut::drop_all);
+    story.expect_everything();
+    if (HasFailure()) FAIL() << part;
+  }
+}
+
 // A device that has no space for the blocks of a file written long ago: what is under way may have happened.
 TEST(ShardLog, AJournalThatFindsNoSpaceIsNoRefusal) {
   LogStory story(66);
@@ -148,31 +173,6 @@ TEST(ShardLog, ACutWhoseFilesStayEndsTheLogAndTheNextStartFinishesIt) {
     for (int i = 0; i < 40; ++i) expect_ok(co_await story.append(logs, k_group, 30'000));
   }));
   story.expect_everything();
-// The story, on a file system that refuses direct I/O: 1. a commit and its extent are in flight; 2. the sync
-// of one of them fails, and the kernel takes its pages for clean; 3. the next start reads both, from those
-// pages, finds them whole and makes them durable: a sync would have nothing to write; 4. the power fails, and
-// the pages with it.
-TEST(ShardLog, WhatAFailedSyncLeftInTheCacheIsWrittenAgainBeforeItCounts) {
-  for (const char* part : {"groups/", "journal"}) {
-    LogStory story(70);
-    story.disk().faults().refuse_direct = true;
-    const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
-      expect_ok(co_await story.create(logs, k_group));
-      expect_ok(co_await story.append(logs, k_group, 100));
-      story.disk().faults().fail(
-          {.matches = on(Verb::write, part), .kind = SimFaults::Kind::fail_and_forget});
-      EXPECT_FALSE((co_await story.append(logs, k_group, 100'000)).has_value());
-    });
-    EXPECT_EQ(ended.error().code, ErrorCode::sync_failed);
-    expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> { co_await story.expect_groups(logs); },
-                        LogStory::End::abandoned));
-    story.let_writes_land();
-    story.disk().power_cut(story.world().random(), SimCut::drop_all);
-    story.expect_everything();
-    if (HasFailure()) FAIL() << part;
-  }
-}
-
 }
 
 TEST(ShardLog, AKilledNodeStartsOnAFullDisk) {

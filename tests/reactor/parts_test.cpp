@@ -183,13 +183,6 @@ TEST(Slices, KnowTheirLengthAndLimit) {
   EXPECT_EQ(pool.bytes_in_use(), 0U);
 }
 
-TEST(SlicesDeathTest, ASliceOutsideItsBufferIsOurBug) {
-  BufferPool pool({.bytes_max = 1 << 20, .idle_bytes_max = 1 << 20});
-  EXPECT_DEATH(Slices(Slice{*pool.acquire(4096), 4000, 97}), "outside its buffer");
-}
-
-}  // namespace
-}  // namespace millrace
 TEST(Slices, AreGoneFromWhereTheyWereMovedFrom) {
   BufferPool pool({.bytes_max = 1 << 20, .idle_bytes_max = 1 << 20});
   Slices from;
@@ -211,3 +204,10 @@ TEST(Slices, AreGoneFromWhereTheyWereMovedFrom) {
   EXPECT_EQ(pool.bytes_in_use(), 4096U);
 }
 
+TEST(SlicesDeathTest, ASliceOutsideItsBufferIsOurBug) {
+  BufferPool pool({.bytes_max = 1 << 20, .idle_bytes_max = 1 << 20});
+  EXPECT_DEATH(Slices(Slice{*pool.acquire(4096), 4000, 97}), "outside its buffer");
+}
+
+}  // namespace
+}  // namespace millrace
