@@ -151,8 +151,11 @@ void live_through_power_cuts(std::uint64_t seed, const PowerCutOptions& options)
     const auto script = [&](LogStory::Logs& logs) { return live(story, logs, life, senders); };
     // What a kill leaves in the cache, a later cut may take away; and so what a failed sync leaves there.
     if (random.below(4) == 0) {
-      if (random.coin()) story.disk().faults().fail(a_failed_sync(random));
+      SimFaults& faults = story.disk().faults();
+      const SimFaults before = faults;
+      if (random.coin()) faults.fail(a_failed_sync(random));
       story.run_until_kill(script, 50 + random.below(1000));
+      faults = before;
     }
     story.run_until_cut(script, 50 + random.below(3000), options.cut);
     if (testing::Test::HasFailure()) return;
