@@ -172,7 +172,12 @@ Task<Result<Offset>> LogReader::where_to_search(GroupRef group, std::int64_t tim
   const std::vector<SegmentRef> segments = live_segments(*group);
   std::optional<Offset> candidate;  // an item goes as far as the next one
   for (const SegmentRef& segment : segments) {
-    if (!segment->indexed) CO_TRY_VOID(co_await cold_.prepare(group, segment));
+    if (!segment->indexed) {
+      auto prepared = co_await cold_.prepare(group, segment);
+      const bool is_trimmed = std::ranges::find(group->segments, segment) == group->segments.end();
+      if (!prepared && is_trimmed) continue;
+      if (!prepared) co_return fail(std::move(prepared).error());
+    }
     for (const SparseIndexItem& item : segment->index) {
       if (candidate && item.offset > from) co_return std::max(*candidate, from);
       candidate.reset();
@@ -189,11 +194,13 @@ Task<Result<ShardLog::OffsetAt>> LogReader::offset_for_timestamp(GroupRef group,
     CO_TRY(from, co_await where_to_search(group, timestamp, from));
     from = std::max(from, group->start.offset);
     if (from >= group->durable.next_offset) break;
-    CO_TRY(const ReadResult found, co_await read(group, from, 1_MiB));
-    if (found.entries.empty()) break;
-    CO_TRY(const auto at, search_entries(found.entries, group->start.offset, timestamp));
+    const auto found = co_await read(group, from, 1_MiB);
+    if (!found && from < group->start.offset) continue;  // trimmed meanwhile
+    if (!found) co_return fail(found.error());
+    if (found->entries.empty()) break;
+    CO_TRY(const auto at, search_entries(found->entries, group->start.offset, timestamp));
     if (at) co_return *at;
-    from = found.next_offset;
+    from = found->next_offset;
     // Much of a log may have to be looked at: others come between, and time goes on.
     co_await context_.reactor.yield();
     if (context_.reactor.now() >= until)

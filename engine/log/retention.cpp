@@ -119,14 +119,17 @@ Task<Result<LogStart>> Retention::trim(GroupRef group, Offset offset) {
                    offset.value(), group->durable.next_offset.value());
   }
   if (offset <= group->start.offset) co_return group->start;
-  CO_TRY(const Index index, co_await reader_.index_of(group, offset));
-  const auto bytes = encode(TrimPayload{index, offset});
+  const auto index = co_await reader_.index_of(group, offset);
+  // Another trim may have gone further meanwhile, and the file be gone from under the search.
+  if (offset <= group->start.offset) co_return group->start;
+  if (!index) co_return fail(index.error());
+  const auto bytes = encode(TrimPayload{*index, offset});
   CO_TRY(Buffer buffer, context_.reactor.buffers().acquire(bytes.size()));
   std::memcpy(buffer.data(), bytes.data(), bytes.size());
   NewEntry entry{EntryType::trim, Slice{buffer, 0, static_cast<std::uint32_t>(bytes.size())}, false, 0, -1};
   CO_TRY_VOID(co_await appender_.append(group, std::move(entry), AckLevel::durable, k_never, SpaceFor::own));
   // Another trim may have gone further meanwhile; the start never goes back.
-  if (group->start.offset < offset) group->start = {index, offset};
+  if (group->start.offset < offset) group->start = {*index, offset};
   wake_.wake_all();
   co_return group->start;
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/log/shard_log.h"
+#include "engine/reactor/wait.h"
 #include "tests/log/log_story.h"
 
 namespace millrace::test {
@@ -151,6 +152,45 @@ TEST(ShardLog, AJournalThatFindsNoSpaceIsNoRefusal) {
     EXPECT_EQ(failed.error().code, ErrorCode::sync_failed);
   });
   EXPECT_EQ(ended.error().code, ErrorCode::sync_failed);
+  story.expect_everything();
+}
+
+// The story: 1. a trim and a search by time begin in the oldest segments, whose files a slow disk opens; 2.
+// another trim goes further, and retention removes those files; 3. what the first two find is no file, and
+// the log has moved on.
+TEST(ShardLog, AFileThatIsTrimmedFromUnderATrimOrASearchIsNotMissed) {
+  LogStory story(71);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 60; ++i) expect_ok(co_await story.append(logs, k_group, 30'000));
+  }));
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    SimFaults& faults = story.disk().faults();
+    const SimFaults quick = faults;
+    Gate gate(logs.reactor);
+    bool trimmed = false, found = false;
+    auto trim = [&]() -> Task<void> {
+      expect_ok(co_await story.trim(logs, k_group, Offset{1}));
+      trimmed = true;
+    };
+    auto search = [&]() -> Task<void> {
+      const auto at = co_await logs.of(k_group).offset_for_timestamp(k_group, 0);
+      expect_ok(at);
+      if (at) EXPECT_GE(at->offset, Offset{1});
+      found = true;
+    };
+    faults.latency_min = faults.latency_max = std::chrono::milliseconds(100);
+    gate.spawn(trim());
+    gate.spawn(search());
+    co_await logs.reactor.yield();
+    faults = quick;
+    expect_ok(co_await story.trim(logs, k_group, Offset{50}));
+    co_await logs.reactor.sleep(std::chrono::milliseconds(60));
+    EXPECT_FALSE(story.disk().read_file("data/groups/0000000000000001/00000000000000000001.segment"));
+    EXPECT_FALSE(trimmed || found);
+    co_await gate.close();
+    EXPECT_TRUE(trimmed && found);
+  }));
   story.expect_everything();
 }
 
