@@ -46,12 +46,16 @@ void SimDevice::complete(std::uint64_t id) {
   Flight ended = std::move(found->second);
   in_flight_.erase(found);
   if (ended.request.file != 0) disk_.close(ended.request.file);
-  const auto count = in_flight_of_.find(ended.request.process);
+  const std::uint64_t process = ended.request.process;
+  const auto count = in_flight_of_.find(process);
   if (--count->second == 0) {
     in_flight_of_.erase(count);
-    release_locks(ended.request.process);
+    release_locks(process);
   }
   ended.done(std::move(reply));
+  if (!in_flight_of_.contains(process)) {
+    if (auto waiting = when_idle_.extract(process)) waiting.mapped()();
+  }
 }
 
 // ---- what operations do -----------------------------------------------------
@@ -218,6 +222,11 @@ void SimDevice::process_ended(std::uint64_t process) {
   if (!in_flight_of_.contains(process)) release_locks(process);
 }
 
+void SimDevice::when_idle(std::uint64_t process, SimEvents::Action action) {
+  if (!in_flight_of_.contains(process)) return action();
+  when_idle_.insert_or_assign(process, std::move(action));
+}
+
 void SimDevice::power_cut(SimCut cut) {
   // What is in flight had not begun, or had begun and become pending: the disk decides what is left of that.
   for (auto& [id, flight] : in_flight_) {
@@ -228,6 +237,7 @@ void SimDevice::power_cut(SimCut cut) {
   }
   in_flight_.clear();
   in_flight_of_.clear();
+  when_idle_.clear();
   locks_.clear();
   disk_.power_cut(random_, cut);
 }

@@ -45,6 +45,8 @@ class SimDevice {
   void submit(SimDiskRequest request, Done done);
   // Gives up a lock: at once, or when the last operation in flight of its process has ended.
   void unlock(SimFileId file, std::uint64_t process);
+  // Calls `action` when nothing of the process is in flight any more, perhaps at once.
+  void when_idle(std::uint64_t process, SimEvents::Action action);
   // The process is gone; what it has in flight goes on.
   void process_ended(std::uint64_t process);
   void power_cut(SimCut cut);
@@ -83,7 +85,8 @@ class SimDevice {
   SimRandom& random_;
   SimDisk& disk_;
   std::map<std::uint64_t, Flight> in_flight_;
-  std::map<std::uint64_t, std::uint32_t> in_flight_of_;  // by process
+  std::map<std::uint64_t, std::uint32_t> in_flight_of_;   // by process
+  std::map<std::uint64_t, SimEvents::Action> when_idle_;  // by process
   std::map<SimFileId, Lock> locks_;
   std::uint64_t next_id_ = 1;
 };

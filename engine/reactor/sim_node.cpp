@@ -91,7 +91,11 @@ void SimNode::main_returned(SimReactor& reactor) {
   world_.events().after(Duration(0), [this, &reactor, process = process_->id] {
     if (!running() || process_->id != process) return;
     reactor.end();
-    if (--process_->mains_left == 0) end_process(Ending::clean);
+    if (--process_->mains_left > 0) return;
+    // The kernel does not let a process go before it has let go of its buffers and files.
+    device_.when_idle(process, [this, process] {
+      if (running() && process_->id == process) end_process(Ending::clean);
+    });
   });
 }
 

@@ -106,6 +106,21 @@ TEST_F(SimCrashTest, AWriteInFlightLandsAfterItsProcessWasKilledAndTheLockLastsU
   EXPECT_EQ(try_lock(), ErrorCode{});
 }
 
+TEST_F(SimCrashTest, AProcessEndsWhenWhatItHasInFlightHasEnded) {
+  SimWorld world(4);
+  SimNode& node = world.add_node("node");
+  node.disk().write_file("file", "old");
+  node.start(1, [&](Reactor& reactor) -> Task<void> {
+    const File lock = must(co_await reactor.lock("lock"));
+    const File file = must(co_await reactor.open("file", {.mode = OpenMode::read_write}));
+    node.disk().faults().latency_min = node.disk().faults().latency_max = 10ms;
+    (void)reactor.write(file, slice_of(reactor, "new"), 0, Sync::data);  // dropped
+  });
+  ASSERT_EQ(world.run_until([&] { return !node.running(); }), SimEnd::reached);
+  EXPECT_EQ(node.disk().read_file("file"), "new");
+  EXPECT_EQ(node.device().in_flight(), 0U);
+}
+
 TEST_F(SimCrashTest, AWriteInFlightAtAPowerCutIsLostKeptOrTorn) {
   std::set<std::string> contents;
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
