@@ -80,8 +80,11 @@ void ProducerTable::restore(const KnownProducer& state, std::size_t most) {
   const auto place = place_for(state.id, state.last_offset(), most);
   if (!place) return;
   KnownProducer& known = states_[*place];
-  // A new place has no batches, so it takes a state without any, too.
-  if (known.count != 0 && state.last_offset() <= known.last_offset()) return;
+  // A new place has no batches, so it takes a state without any, too. Of two that end with the same batch the
+  // one with more before it says more: a restart may have met the last batch already, in the journal, before
+  // the checkpoint's state, whose others are older than the journal.
+  const Offset told = state.last_offset(), last = known.last_offset();
+  if (known.count != 0 && (told < last || (told == last && state.count <= known.count))) return;
   known = state;
   mark(*place);
 }

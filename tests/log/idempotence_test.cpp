@@ -163,6 +163,41 @@ TEST(Idempotence, ACheckpointUnderLoadHoldsTheProducersOfAllGroups) {
   EXPECT_TRUE(found);
 }
 
+// The checkpoint's state ends with a batch that stands in the journal behind the checkpoint's beginning, and
+// the four before it stand in front of it.
+TEST(Idempotence, ACheckpointWhileAProducerSendsHoldsItsLastFiveBatches) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    LogStory story(seed);
+    std::int32_t sent = 0;
+    const auto written = story.run(
+        [&](LogStory::Logs& logs) -> Task<void> {
+          co_await create(story, logs);
+          co_await create(story, logs, GroupId{9});
+          const LogCounters& counters = logs.of(k_group).counters();
+          const auto fill = [](LogStory& s, LogStory::Logs& l, const LogCounters& c) -> Task<void> {
+            while (c.checkpoints < 2) {
+              if (!co_await s.append(l, GroupId{9}, 20'000)) co_return;
+            }
+          };
+          Gate gate(logs.reactor);
+          for (int i = 0; i < 4; ++i) gate.spawn(fill(story, logs, counters));
+          while (counters.checkpoints < 2) {
+            EXPECT_EQ(co_await send(logs, {7, 0, sent}), fmt::format("new at {}", sent));
+            ++sent;
+          }
+          co_await gate.close();
+        },
+        LogStory::End::abandoned);
+    ASSERT_TRUE(written);
+    const auto found = story.run([&](LogStory::Logs& logs) -> Task<void> {
+      for (std::int32_t i = sent - 5; i < sent; ++i)
+        EXPECT_EQ(co_await send(logs, {7, 0, i}), fmt::format("known at {}", i));
+    });
+    ASSERT_TRUE(found);
+    ASSERT_FALSE(HasFailure()) << "seed " << seed;
+  }
+}
+
 TEST(Idempotence, TheProducerThatIsSilentForLongestIsForgottenForANewOne) {
   LogStory story(1);
   const auto run = story.run([&](LogStory::Logs& logs) -> Task<void> {

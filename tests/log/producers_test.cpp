@@ -141,6 +141,16 @@ TEST_F(Producers, AnOlderStateDoesNotReplaceANewerOne) {
   EXPECT_EQ(table.find(7)->next_sequence, 30);
 }
 
+// The journal that is read again begins with the last batch; then comes the checkpoint's state, which ends
+// with the same one.
+TEST_F(Producers, AStateThatEndsWithABatchReadAgainBringsThoseBeforeIt) {
+  send_tens(7, 0, 5);
+  ProducerTable again;
+  again.note({7, 0, 40}, 10, Offset{40}, most);
+  again.restore(*table.find(7), most);
+  EXPECT_EQ(*again.find(7), *table.find(7));
+}
+
 TEST_F(Producers, EachIsDescribedOnceAfterABatch) {
   const auto described = [&] {
     std::vector<std::int64_t> ids;
