@@ -109,6 +109,9 @@ Result<void> JournalFold::add(Group& group, const GroupStateRecord& record) {
     folded.segment = record.segment;
   }
   drop_placed(folded);
+  // What the state tells of stands in segments, synced, and those before the one it names may have been
+  // removed since: nothing has to be done to them.
+  std::erase_if(folded.extended, [&](Index segment) { return segment < record.segment.segment; });
   group.has_state = group.has_placed = true;
   for (const ExtentRecord& extent : std::exchange(group.early, {})) TRY_VOID(extend(folded, extent));
   return {};

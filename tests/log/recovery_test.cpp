@@ -280,6 +280,27 @@ TEST(Recovery, ACheckpointInATornTailNeverCameToBe) {
   EXPECT_THAT(story.expect_open().payloads.at(GroupId{7}), ElementsAre("a"));
 }
 
+// The group was made, written to and trimmed while a checkpoint was under way, and its first segment went
+// when that was complete.
+TEST(Recovery, ASegmentThatWentAfterALaterStateIsNotLookedFor) {
+  RecoveryStory story;
+  story.begin();
+  TestLog& log = story.group(7);
+  log.open_segment();
+  const Sequence replay_from = story.journal().add(log.id, log.state()).commit();
+  story.journal().add(log.id, log.put(Index{1}, {log.append("a")})).commit();
+  log.put(Index{2}, {log.append("b")});
+  GroupStateRecord state = log.state();
+  state.start = {Index{2}, Offset{0}};
+  const Sequence first = story.journal().add(log.id, state).commit();
+  story.journal().checkpoint_end({replay_from, first, 1, false}).commit();
+  log.segments.erase(Index{1});
+  story.write();
+  const Opened opened = story.expect_open();
+  EXPECT_THAT(opened.payloads.at(GroupId{7}), ElementsAre("b"));
+  EXPECT_THAT(opened.groups.at(GroupId{7}).segments, ElementsAre(Index{2}));
+}
+
 // ---- damage
 // -------------------------------------------------------------------------------------------------------------
 
