@@ -5,6 +5,7 @@
 
 #include "engine/base/checksum.h"
 #include "engine/base/endian.h"
+#include "engine/base/trim_payload.h"
 #include "engine/log/format_bytes.h"
 #include "engine/log/placement.h"
 #include "engine/reactor/wait_until.h"
@@ -23,6 +24,14 @@ constexpr std::uint64_t k_extent_record_size = k_journal_record_header_size + 72
 std::uint64_t record_size(const GatheredEntry& entry) {
   return k_journal_record_header_size + padded_size(entry.size());
 }
+
+// Where the log begins once the entry is durable; not moved by one that is no trim.
+LogStart start_by(const GatheredEntry& entry) {
+  if (entry.type != EntryType::trim) return {};
+  const auto trim = decode_trim_payload(entry.payload.bytes());
+  CHECK(trim.has_value(), "a trim entry that we made: {}", trim.error().message);
+  return {trim->start_index, trim->start_offset};
+}
 }  // namespace
 
 struct Committer::Selection {
@@ -35,9 +44,14 @@ struct Committer::Commit {
   struct Part {
     GroupRef group;
     LogEnd end;
+    LogStart start;  // by the trims among its entries
     std::uint64_t moves =
         0;  // the mover's extents that this commit describes are whole when so many have finished
     std::shared_ptr<OutstandingExtent> extent;
+    void take(const GatheredEntry& entry) {
+      end = entry.end;
+      start = std::max(start, start_by(entry));
+    }
   };
   Sequence sequence{0};
   Buffer buffer;
@@ -241,6 +255,7 @@ bool Committer::seal() {
 }
 
 void Committer::take_journaled(Commit& commit, Group& group, std::size_t count) {
+  Commit::Part& part = commit.parts.emplace_back();
   for (std::size_t i = 0; i < count; ++i) {
     const GatheredEntry& entry = group.gathered.front();
     const auto at = static_cast<std::uint32_t>(commit.used + k_journal_record_header_size);
@@ -251,7 +266,7 @@ void Committer::take_journaled(Commit& commit, Group& group, std::size_t count) 
                           entry.max_timestamp, entry.reserved});
     commit.appended.push_back(entry.at);
     gathered_bytes_ -= entry.size();
-    if (i + 1 == count) commit.parts.push_back({{}, entry.end, 0, nullptr});
+    part.take(entry);
     group.gathered.pop_front();
   }
 }
@@ -283,6 +298,9 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
       [&](const KnownProducer& producer) { commit.add({group.id, ProducerRecord{producer}}); });
   context_.counters.direct_extents += placed->extents.size();
   context_.counters.direct_bytes_copied += placed->copied;
+  Commit::Part& part = commit.parts.emplace_back();
+  part.moves = group.moves_started;
+  part.extent = std::move(placed->outstanding);
   for (std::size_t i = 0; i < count; ++i) {
     const GatheredEntry& entry = group.gathered.front();
     // A restart folds the journal alone, so that has all entries that say something of the log itself.
@@ -291,9 +309,7 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
                           entry.end.next_offset, entry.max_timestamp, 0});
     commit.appended.push_back(entry.at);
     gathered_bytes_ -= entry.size();
-    if (i + 1 == count) {
-      commit.parts.push_back({{}, entry.end, group.moves_started, std::move(placed->outstanding)});
-    }
+    part.take(entry);
     group.gathered.pop_front();
   }
   if (!group.gathered.empty()) give_spare(group, group.place_next, group.gathered.front().reserved);
@@ -370,6 +386,8 @@ void Committer::complete(Commit& commit) {
   for (Commit::Part& part : commit.parts) {
     Group& group = *part.group;
     group.durable = part.end;
+    // Here, and not by who waits for the trim: a checkpoint that begins behind this commit must tell of it.
+    group.start = std::max(group.start, part.start);
     if (part.extent) {
       part.extent->done = true;
       advance_placed(group);

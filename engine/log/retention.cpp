@@ -127,9 +127,8 @@ Task<Result<LogStart>> Retention::trim(GroupRef group, Offset offset) {
   CO_TRY(Buffer buffer, context_.reactor.buffers().acquire(bytes.size()));
   std::memcpy(buffer.data(), bytes.data(), bytes.size());
   NewEntry entry{EntryType::trim, Slice{buffer, 0, static_cast<std::uint32_t>(bytes.size())}, false, 0, -1};
+  // The start moves when the entry is durable (Committer::complete()).
   CO_TRY_VOID(co_await appender_.append(group, std::move(entry), AckLevel::durable, k_never, SpaceFor::own));
-  // Another trim may have gone further meanwhile; the start never goes back.
-  if (group->start.offset < offset) group->start = {*index, offset};
   wake_.wake_all();
   co_return group->start;
 }

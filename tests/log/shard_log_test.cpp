@@ -129,6 +129,39 @@ TEST(ShardLog, OffsetsOutsideTheLogAreRefused) {
   story.expect_everything();
 }
 
+// The trim and the commit before the checkpoint become durable in one turn of the reactor; the checkpoint is
+// the first to go on.
+TEST(ShardLog, ATrimThatACheckpointFollowsAtOnceIsInIt) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    LogStory story(seed);
+    story.settings.segment_size = k_segment_size_min;
+    bool done = false;
+    const auto append = [&](LogStory::Logs& logs) -> Task<void> {
+      while (!done) expect_ok(co_await story.append(logs, k_group, 70'000));
+    };
+    const auto trim = [&](LogStory::Logs& logs) -> Task<void> {
+      const LogCounters& counters = logs.of(k_group).counters();
+      std::uint64_t before = 0;
+      do {
+        before = counters.checkpoints;
+        expect_ok(co_await story.trim(logs, k_group, logs.of(k_group).view(k_group)->durable.next_offset));
+      } while (counters.checkpoints == before || counters.checkpoints < 1 + seed % 4);
+      done = true;
+    };
+    expect_ok(story.run(
+        [&](LogStory::Logs& logs) -> Task<void> {
+          expect_ok(co_await story.create(logs, k_group));
+          Gate gate(logs.reactor);
+          for (int i = 0; i < 4; ++i) gate.spawn(append(logs));
+          gate.spawn(trim(logs));
+          co_await gate.close();
+        },
+        LogStory::End::abandoned));
+    story.expect_everything();
+    ASSERT_FALSE(HasFailure()) << "seed " << seed;
+  }
+}
+
 TEST(ShardLog, RetentionBySizeKeepsTheNewest) {
   LogStory story(8);
   story.settings.retention_bytes = 1_MiB;
