@@ -54,11 +54,18 @@ Task<Result<void>> Retention::look_after(GroupRef group) {
   co_return done;
 }
 
+// Each step whatever became of those before it: on a full disk the first ones find no space, and the last
+// ones make some.
 Task<Result<void>> Retention::tend(GroupRef group) {
-  CO_TRY_VOID(co_await roll_aged(group));
-  CO_TRY_VOID(co_await seal_rolled(group));
-  CO_TRY_VOID(co_await apply_limits(group));
-  co_return co_await remove_before_start(group);
+  Result<void> first;
+  const auto note = [&](Result<void> done) {
+    if (first) first = std::move(done);
+  };
+  note(co_await roll_aged(group));
+  note(co_await seal_rolled(group));
+  note(co_await apply_limits(group));
+  note(co_await remove_before_start(group));
+  co_return first;
 }
 
 Task<Result<void>> Retention::roll_aged(GroupRef group) {
@@ -89,7 +96,8 @@ Task<Result<void>> Retention::seal_rolled(GroupRef group) {
 }
 
 // The log may begin with the first segment whose predecessors are due: by size, those without which
-// retention_bytes are still there; by age, what was sealed too long ago. The open segment stays.
+// retention_bytes are still there, sealed or not; by age, what was sealed too long ago. The open segment
+// stays.
 Task<Result<void>> Retention::apply_limits(GroupRef group) {
   const std::vector<SegmentRef> segments = live_segments(*group);
   std::uint64_t bytes = 0;
@@ -98,11 +106,13 @@ Task<Result<void>> Retention::apply_limits(GroupRef group) {
   Offset keep_from = group->start.offset;
   for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
     const Segment& segment = *segments[i];
-    if (segment.sealed_at.milliseconds == 0) break;
+    if (group->placed.last_index < segments[i + 1]->first_index() - 1) break;
+    const bool is_sealed = segment.sealed_at.milliseconds != 0;
     const auto age = std::chrono::milliseconds(now.milliseconds - segment.sealed_at.milliseconds);
     const bool too_much =
         group->settings.retention_bytes != 0 && bytes - segment.end >= group->settings.retention_bytes;
-    const bool too_old = group->settings.retention_age.count() != 0 && age > group->settings.retention_age;
+    const bool too_old =
+        is_sealed && group->settings.retention_age.count() != 0 && age > group->settings.retention_age;
     if (!too_much && !too_old) break;
     bytes -= segment.end;
     CO_TRY_VOID(co_await reader_.cold().prepare(group, segments[i + 1]));

@@ -173,6 +173,8 @@ Task<Result<void>> seal_segment(LogContext& context, GroupRef group, SegmentRef 
   }
   // A footer is derived: if power fails in here, the next reader makes it again from the extents.
   CO_TRY_VOID(co_await context.reactor.resize(file, footer.end_position + size));
+  // A full disk is heard of here, where it is no failed sync.
+  CO_TRY_VOID(co_await context.reactor.allocate(file, footer.end_position, size));
   CO_TRY_VOID(context.checked(co_await context.reactor.write(
       file, Slice{buffer, 0, static_cast<std::uint32_t>(size)}, footer.end_position, Sync::data)));
   segment->file = {};  // who reads it opens it again

@@ -76,6 +76,27 @@ TEST(ShardLog, AStepThatDoesNotFitLeavesItsSpaceToOthers) {
   story.expect_everything();
 }
 
+// An old segment is due to be followed by a new one, for which there is no space; what would make space comes
+// after that.
+TEST(ShardLog, RetentionGoesOnWhereAStepFindsNoSpace) {
+  LogStory story(67);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 30; ++i) expect_ok(co_await story.append(logs, k_group, 50'000));
+    co_await logs.reactor.sleep(std::chrono::milliseconds(50));
+    story.disk().set_capacity(story.disk().used());
+    LogSettings& settings = story.groups[k_group].settings;
+    settings.segment_age = std::chrono::milliseconds(1);
+    settings.retention_bytes = 512_KiB;
+    expect_ok(logs.of(k_group).configure(k_group, settings));
+    co_await logs.reactor.sleep(std::chrono::milliseconds(100));
+    EXPECT_GT(logs.of(k_group).view(k_group)->start.offset, Offset{0});
+    EXPECT_GT(logs.of(k_group).counters().segments_removed, 0U);
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+}
+
 TEST(ShardLog, AfterAFailedSyncNothingIsAcknowledged) {
   LogStory story(62);
   const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
