@@ -27,6 +27,8 @@ Task<Result<void>> allocate_with_ballast(Reactor& reactor, DataFolder folder, Fi
   auto allocated = co_await reactor.allocate(file, position, length);
   if (allocated || allocated.error().code != ErrorCode::disk_full) co_return allocated;
   auto removed = co_await reactor.remove_file(folder.ballast());
+  // Another shard was first: what it left is not for clients of this one either.
+  if (!removed && removed.error().code == ErrorCode::not_found) gave_up = true;
   if (!removed) co_return allocated;
   reactor.log(LogLevel::warning, "the disk is full: gave up the ballast file " + folder.ballast());
   gave_up = true;

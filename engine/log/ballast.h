@@ -1,5 +1,6 @@
 // The ballast: a file that only takes up space. On a full disk it is given up, and what the log itself has to
-// write (trims, metadata, a term) finds room; once there is space again it comes back.
+// write (trims, metadata, a term) finds room; once there is space again it comes back. Until then clients get
+// no more space: they would eat what was set free.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@ namespace millrace {
 Task<Result<bool>> keep_ballast(Reactor& reactor, DataFolder folder, std::uint64_t size);
 
 // Allocates part of a file, giving up the ballast where the disk is full otherwise; `gave_up` then becomes
-// true. disk_full if even that was not enough.
+// true, also when it was not there any more. disk_full if even that was not enough.
 Task<Result<void>> allocate_with_ballast(Reactor& reactor, DataFolder folder, File file,
                                          std::uint64_t position, std::uint64_t length, bool& gave_up);
 

@@ -33,7 +33,6 @@ Task<void> Retention::restore_ballast() {
 }
 
 Task<void> Retention::round() {
-  if (context_.ballast_given_up) co_await restore_ballast();
   std::vector<GroupRef> groups;
   for (const auto& [id, group] : context_.groups) groups.push_back(group);
   for (const GroupRef& group : groups) {
@@ -45,6 +44,8 @@ Task<void> Retention::round() {
                            fmt::format("retention of group {}: {}", group->id.value(), done.error().message));
     }
   }
+  // What was just removed may be what it takes.
+  if (context_.ballast_given_up) co_await restore_ballast();
 }
 
 Task<Result<void>> Retention::look_after(GroupRef group) {

@@ -97,6 +97,30 @@ TEST(ShardLog, RetentionGoesOnWhereAStepFindsNoSpace) {
   story.expect_everything();
 }
 
+TEST(ShardLog, ClientsDoNotEatTheSpaceOfTheBallast) {
+  LogStory story(68);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    expect_ok(co_await story.append(logs, k_group, 1000));
+    story.disk().set_capacity(story.disk().used() + 300'000);
+    const auto fill = [&]() -> Task<void> {
+      for (int i = 0; i < 50; ++i) (void)co_await story.append(logs, k_group, 50'000);
+    };
+    co_await fill();
+    // Each takes some of what is left for the log's own entries.
+    for (std::int64_t i = 1; story.disk().read_file("data/ballast").has_value() && i < 6; ++i)
+      expect_ok(co_await story.trim(logs, k_group, Offset{i}));
+    EXPECT_FALSE(story.disk().read_file("data/ballast").has_value());
+    const std::uint64_t used = story.disk().used();
+    co_await fill();
+    EXPECT_LE(story.disk().used(), used);
+    story.disk().set_capacity(16_GiB);
+    co_await logs.reactor.sleep(std::chrono::milliseconds(50));
+    expect_ok(co_await story.append(logs, k_group, 50'000));
+  }));
+  story.expect_everything();
+}
+
 TEST(ShardLog, AfterAFailedSyncNothingIsAcknowledged) {
   LogStory story(62);
   const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
