@@ -116,16 +116,24 @@ Task<Result<File>> ColdReader::open(GroupRef group, SegmentRef segment) {
 
 Task<Result<File>> ColdReader::prepare(GroupRef group, SegmentRef segment) {
   CO_TRY(File file, co_await open(group, segment));
+  while (!segment->indexed && std::ranges::find(preparing_, segment) != preparing_.end())
+    co_await prepared_.wait();
   if (segment->indexed) co_return file;
+  preparing_.push_back(segment);
+  auto learned = co_await learn(group, segment, file);
+  std::erase(preparing_, segment);
+  prepared_.wake_all();
+  if (!learned) co_return fail(with_advice(std::move(learned).error()));
+  co_return file;
+}
+
+Task<Result<void>> ColdReader::learn(GroupRef group, SegmentRef segment, File file) {
   // Whose entries they are comes first: those of another file would be judged by where this one ends.
-  auto header = co_await read_segment_header(context_.reactor, file);
-  if (!header) co_return fail(with_advice(std::move(header).error()));
-  if (const auto other = whose_header(*header, context_.cluster, group->id, segment->first_index()))
-    co_return fail(with_advice({ErrorCode::corruption, fmt::format("{}: {}", file.label(), *other)}));
-  auto read = co_await read_segment_content(context_.reactor, file, last_before(*group, *segment));
-  if (!read) co_return fail(with_advice(std::move(read).error()));
-  SegmentContent content = *std::move(read);
-  if (segment->indexed) co_return file;
+  CO_TRY(const SegmentHeader header, co_await read_segment_header(context_.reactor, file));
+  if (const auto other = whose_header(header, context_.cluster, group->id, segment->first_index()))
+    co_return fail(ErrorCode::corruption, "{}: {}", file.label(), *other);
+  CO_TRY(SegmentContent content,
+         co_await read_segment_content(context_.reactor, std::move(file), last_before(*group, *segment)));
   segment->header = content.header;
   segment->sealed_at = content.footer.sealed_at;
   segment->max_timestamp = std::max(segment->max_timestamp, content.footer.max_timestamp);
@@ -134,7 +142,7 @@ Task<Result<File>> ColdReader::prepare(GroupRef group, SegmentRef segment) {
   segment->index.insert(segment->index.begin(), content.footer.index.begin(), content.footer.index.end());
   if (!segment->writable) segment->end = std::max(segment->end, content.footer.end_position);
   segment->indexed = true;
-  co_return file;
+  co_return Result<void>{};
 }
 
 Task<Result<SegmentRef>> ColdReader::find_segment(GroupRef group, Offset from) {

@@ -14,14 +14,14 @@ namespace millrace {
 
 class ColdReader {
  public:
-  explicit ColdReader(LogContext& context) : context_(context) {}
+  explicit ColdReader(LogContext& context) : context_(context), prepared_(context.reactor) {}
 
   // Entries from the first that ends beyond `from` on, all of them before the group's tail. Every header, the
   // chain between them and every payload is verified: corruption names file and position.
   Task<Result<ReadResult>> read(GroupRef group, Offset from, std::uint64_t max_bytes);
 
   // The segment's file, after it has learned what header and footer tell; a lost footer is made again from
-  // the extents.
+  // the extents, by one of those who ask for it, while the others wait.
   Task<Result<File>> prepare(GroupRef group, SegmentRef segment);
 
   // Segments of the group were removed, or cut: forgets where its readers stand, and closes what was removed,
@@ -60,6 +60,7 @@ class ColdReader {
   [[nodiscard]] Result<void> gather(const Group& group, Cursor& cursor, const Chunk& chunk, Offset from,
                                     std::uint64_t max_bytes, Gathered& gathered);
   Task<Result<File>> open(GroupRef group, SegmentRef segment);
+  Task<Result<void>> learn(GroupRef group, SegmentRef segment, File file);
 
   struct OpenFile {
     SegmentRef segment;
@@ -69,6 +70,8 @@ class ColdReader {
   LogContext& context_;
   std::list<Cursor> cursors_;  // most recently used first
   std::list<OpenFile> open_;   // the same
+  std::vector<SegmentRef> preparing_;
+  WaitQueue prepared_;  // one has left the list
 };
 
 }  // namespace millrace

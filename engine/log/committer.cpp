@@ -390,7 +390,7 @@ void Committer::complete(Commit& commit) {
     group.start = std::max(group.start, part.start);
     if (part.extent) {
       part.extent->done = true;
-      advance_placed(group);
+      advance_placed(context_, part.group);
     }
     while (!group.durable_waiting.empty() && group.durable_waiting.front() <= group.durable.last_index) {
       group.durable_waiting.pop_front();

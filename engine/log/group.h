@@ -101,6 +101,7 @@ struct Group {
   Index spare_segment{0};
   std::uint64_t since_spare = 0;
   bool touched = false;  // in the committer's list
+  bool untidy = false;   // in the context's list
   bool move_queued = false;
   std::uint64_t cuts = 0;  // how often its end was cut off
 

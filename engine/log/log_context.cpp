@@ -1,5 +1,7 @@
 #include "engine/log/log_context.h"
 
+#include <utility>
+
 namespace millrace {
 
 void LogContext::fail(Error error) {
@@ -11,6 +13,12 @@ void LogContext::fail(Error error) {
   space.wake_all();
   for (WaitQueue* queue : wake_on_failure) queue->wake_all();
   for (const auto& [id, group] : groups) group->wake_everybody();
+}
+
+void LogContext::tidy_soon(const GroupRef& group) {
+  if (std::exchange(group->untidy, true)) return;
+  untidy.push_back(group);
+  untidy_added.wake_all();
 }
 
 Result<void> LogContext::refusal(const Group& group) const {

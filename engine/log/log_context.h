@@ -25,7 +25,8 @@ struct LogContext {
         journal_file_size(identity.journal_file_size),
         options(o),
         failed(r),
-        space(r) {}
+        space(r),
+        untidy_added(r) {}
 
   Reactor& reactor;
   DataFolder folder;
@@ -46,6 +47,8 @@ struct LogContext {
   WaitQueue space;                          // unplaced_bytes has fallen
   std::uint64_t producers = 0;              // that all groups remember: what a checkpoint has to hold
   std::vector<WaitQueue*> wake_on_failure;  // of parts that wait for something a failed log never does
+  std::vector<GroupRef> untidy;             // retention looks at them before its next round
+  WaitQueue untidy_added;
 
   // After this no append, trim or checkpoint succeeds; everybody who waits is woken to see it, and hears
   // sync_failed, whatever the reason: what is under way may have happened or not.
@@ -57,6 +60,8 @@ struct LogContext {
     if (!result && result.error().code == ErrorCode::sync_failed) fail(result.error());
     return result;
   }
+  // There is something for retention to do in the group.
+  void tidy_soon(const GroupRef& group);
   // Why nothing more comes to the group's log: it has failed, stops, or was deleted.
   [[nodiscard]] Result<void> refusal(const Group& group) const;
   // Producers that each group may remember now.

@@ -75,7 +75,7 @@ Task<void> Mover::move_extent(GroupRef group) {
   ++group->moves_finished;
   group->moved.wake_all();
   placed->outstanding->done = true;
-  advance_placed(*group);
+  advance_placed(context_, group);
 }
 
 Task<Result<void>> Mover::move(GroupRef group) {

@@ -98,10 +98,15 @@ const SegmentRef& segment_of(const Group& group, Index index) {
   return *std::prev(after);
 }
 
-std::vector<SegmentRef> live_segments(const Group& group) {
+std::size_t first_live(const Group& group) {
   const auto after = std::upper_bound(group.segments.begin(), group.segments.end(), group.start.index,
                                       [](Index i, const SegmentRef& s) { return i < s->first_index(); });
-  return {after == group.segments.begin() ? after : std::prev(after), group.segments.end()};
+  const auto place = static_cast<std::size_t>(after - group.segments.begin());
+  return place == 0 ? 0 : place - 1;
+}
+
+std::vector<SegmentRef> live_segments(const Group& group) {
+  return {group.segments.begin() + static_cast<std::ptrdiff_t>(first_live(group)), group.segments.end()};
 }
 
 Result<Placement> place(LogContext& context, Group& group, std::span<const Piece> pieces) {
@@ -168,12 +173,14 @@ void pieces_of_tail(Group& group, Index last, std::uint64_t bytes_max, std::vect
   }
 }
 
-void advance_placed(Group& group) {
-  while (!group.outstanding.empty() && group.outstanding.front()->done) {
-    group.placed = group.outstanding.front()->end;
-    group.placed_at = group.outstanding.front()->at;
-    group.outstanding.pop_front();
+void advance_placed(LogContext& context, const GroupRef& group) {
+  const Index before = group->placed_at.segment;
+  while (!group->outstanding.empty() && group->outstanding.front()->done) {
+    group->placed = group->outstanding.front()->end;
+    group->placed_at = group->outstanding.front()->at;
+    group->outstanding.pop_front();
   }
+  if (group->placed_at.segment != before) context.tidy_soon(group);
 }
 
 }  // namespace millrace

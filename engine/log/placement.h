@@ -53,12 +53,15 @@ void give_spare(Group& group, Index index, std::uint64_t& reserved);
 // one use to the next; at most about `bytes_max` of them.
 void pieces_of_tail(Group& group, Index last, std::uint64_t bytes_max, std::vector<Piece>& pieces);
 
-// Moves `placed` over the outstanding extents that are done.
-void advance_placed(Group& group);
+// Moves `placed` over the outstanding extents that are done. When it comes to another segment, those before
+// it can be sealed, and retention hears of it.
+void advance_placed(LogContext& context, const GroupRef& group);
 
 // The segments that entries of the log stand in. Older files may still be there, to be removed; what a
 // restart left of them need not be a whole log.
 [[nodiscard]] std::vector<SegmentRef> live_segments(const Group& group);
+// The place of the first of them.
+[[nodiscard]] std::size_t first_live(const Group& group);
 
 // The segment that holds or will hold the entry.
 [[nodiscard]] const SegmentRef& segment_of(const Group& group, Index index);

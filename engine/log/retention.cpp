@@ -9,17 +9,30 @@
 #include "engine/reactor/wait_until.h"
 
 namespace millrace {
+namespace {
+constexpr std::size_t k_groups_in_a_turn = 16;
+}
 
 Task<void> Retention::stop() {
   stopping_ = true;
-  wake_.wake_all();
+  context_.untidy_added.wake_all();
   co_await gate_.close();
 }
 
 Task<void> Retention::run() {
+  MonotonicTime next_round = context_.reactor.now() + context_.options.retention_interval;
   while (!stopping_ && !context_.failure) {
-    co_await WaitUntil(context_.reactor, wake_, context_.reactor.now() + context_.options.retention_interval);
-    if (!stopping_) co_await round();
+    if (context_.reactor.now() >= next_round) {
+      next_round = context_.reactor.now() + context_.options.retention_interval;
+      co_await look_after_all(all_groups());
+    } else if (!context_.untidy.empty()) {
+      co_await look_after_all(std::exchange(context_.untidy, {}));
+    } else {
+      co_await WaitUntil(context_.reactor, context_.untidy_added, next_round);
+      continue;
+    }
+    // What was just removed may be what it takes.
+    if (context_.ballast_given_up && !stopping_) co_await restore_ballast();
   }
 }
 
@@ -32,27 +45,41 @@ Task<void> Retention::restore_ballast() {
   context_.ballast_given_up = !(kept && *kept);
 }
 
-Task<void> Retention::round() {
+std::vector<GroupRef> Retention::all_groups() const {
   std::vector<GroupRef> groups;
   for (const auto& [id, group] : context_.groups) groups.push_back(group);
-  for (const GroupRef& group : groups) {
-    if (stopping_ || context_.failure) co_return;
-    auto done = co_await look_after(group);
-    // A log that cannot be tidied now is still a good log; the next round tries again.
-    if (!done && done.error().code != ErrorCode::shutting_down) {
-      context_.reactor.log(LogLevel::warning,
-                           fmt::format("retention of group {}: {}", group->id.value(), done.error().message));
-    }
-  }
-  // What was just removed may be what it takes.
-  if (context_.ballast_given_up) co_await restore_ballast();
+  return groups;
 }
 
-Task<Result<void>> Retention::look_after(GroupRef group) {
+Task<void> Retention::look_after_all(std::vector<GroupRef> groups) {
+  std::size_t looked = 0;
+  for (const GroupRef& group : groups) {
+    if (stopping_ || context_.failure) co_return;
+    co_await look_after(group, Look::all);
+    // Most groups have nothing to do, and nobody else would come between thousands of them.
+    if (++looked % k_groups_in_a_turn == 0) co_await context_.reactor.yield();
+  }
+}
+
+Task<void> Retention::look_after(GroupRef group, Look look) {
   co_await group->tending.lock();
-  auto done = group->removing ? Result<void>{} : co_await tend(group);
+  group->untidy = false;
+  Result<void> done;
+  if (!group->removing && look == Look::all) {
+    done = co_await tend(group);
+  } else if (!group->removing) {
+    done = co_await seal_rolled(group, look);
+  }
   group->tending.unlock();
-  co_return done;
+  if (done || done.error().code == ErrorCode::shutting_down) co_return;
+  context_.reactor.log(LogLevel::warning,
+                       fmt::format("retention of group {}: {}", group->id.value(), done.error().message));
+}
+
+Task<void> Retention::seal_all() {
+  for (const GroupRef& group : all_groups()) {
+    if (!context_.failure) co_await look_after(group, Look::known);
+  }
 }
 
 // Each step whatever became of those before it: on a full disk the first ones find no space, and the last
@@ -63,7 +90,7 @@ Task<Result<void>> Retention::tend(GroupRef group) {
     if (first) first = std::move(done);
   };
   note(co_await roll_aged(group));
-  note(co_await seal_rolled(group));
+  note(co_await seal_rolled(group, Look::all));
   note(co_await apply_limits(group));
   note(co_await remove_before_start(group));
   co_return first;
@@ -82,16 +109,15 @@ Task<Result<void>> Retention::roll_aged(GroupRef group) {
   co_return made;
 }
 
-Task<Result<void>> Retention::seal_rolled(GroupRef group) {
-  const std::vector<SegmentRef> segments = live_segments(*group);
-  for (std::size_t i = 0; i + 1 < segments.size() && !group->removing; ++i) {
-    if (segments[i]->sealed_at.milliseconds != 0) continue;
-    if (group->placed.last_index < segments[i + 1]->first_index() - 1) break;
+Task<Result<void>> Retention::seal_rolled(GroupRef group, Look look) {
+  for (std::size_t i = first_live(*group); i + 1 < group->segments.size() && !group->removing; ++i) {
+    const SegmentRef segment = group->segments[i], after = group->segments[i + 1];
+    if (segment->sealed_at.milliseconds != 0 || (look == Look::known && !segment->indexed)) continue;
+    if (group->placed.last_index < after->first_index() - 1) break;
     // The next one's header tells how this one ends.
-    CO_TRY_VOID(co_await reader_.cold().prepare(group, segments[i]));
-    CO_TRY_VOID(co_await reader_.cold().prepare(group, segments[i + 1]));
-    if (segments[i]->sealed_at.milliseconds == 0)
-      CO_TRY_VOID(co_await seal_segment(context_, group, segments[i]));
+    CO_TRY_VOID(co_await reader_.cold().prepare(group, segment));
+    CO_TRY_VOID(co_await reader_.cold().prepare(group, after));
+    if (segment->sealed_at.milliseconds == 0) CO_TRY_VOID(co_await seal_segment(context_, group, segment));
   }
   co_return Result<void>{};
 }
@@ -100,6 +126,8 @@ Task<Result<void>> Retention::seal_rolled(GroupRef group) {
 // retention_bytes are still there, sealed or not; by age, what was sealed too long ago. The open segment
 // stays.
 Task<Result<void>> Retention::apply_limits(GroupRef group) {
+  const bool is_limited = group->settings.retention_bytes != 0 || group->settings.retention_age.count() != 0;
+  if (!is_limited || group->segments.size() < 2) co_return Result<void>{};
   const std::vector<SegmentRef> segments = live_segments(*group);
   std::uint64_t bytes = 0;
   for (const SegmentRef& segment : segments) bytes += segment->end;
@@ -140,7 +168,7 @@ Task<Result<LogStart>> Retention::trim(GroupRef group, Offset offset) {
   NewEntry entry{EntryType::trim, Slice{buffer, 0, static_cast<std::uint32_t>(bytes.size())}, false, 0, -1};
   // The start moves when the entry is durable (Committer::complete()).
   CO_TRY_VOID(co_await appender_.append(group, std::move(entry), AckLevel::durable, k_never, SpaceFor::own));
-  wake_.wake_all();
+  context_.tidy_soon(group);
   co_return group->start;
 }
 

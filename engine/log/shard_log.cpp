@@ -74,8 +74,12 @@ Task<Result<void>> ShardLog::stop() {
       co_await s.committer.progress().wait();
   }
   co_await s.checkpointer.stop();
+  // Who reads after the next start would have to scan a segment that has no footer.
   Result<void> clean;
-  if (!s.context.failure) clean = co_await s.checkpointer.checkpoint(true);
+  if (!s.context.failure) clean = co_await s.mover.move_all();
+  if (clean) co_await s.retention.seal_all();
+  if (s.context.failure) clean = fail(*s.context.failure);
+  if (clean) clean = co_await s.checkpointer.checkpoint(true);
   co_await s.committer.stop();
   co_await s.mover.stop();
   co_await s.journal.close();

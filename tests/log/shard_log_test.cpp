@@ -5,6 +5,8 @@
 
 #include "engine/base/endian.h"
 #include "engine/base/entry_header.h"
+#include "engine/log/data_folder.h"
+#include "engine/log/segment_format.h"
 #include "engine/log/verify.h"
 #include "engine/reactor/wait.h"
 #include "tests/log/log_story.h"
@@ -160,6 +162,78 @@ TEST(ShardLog, ATrimThatACheckpointFollowsAtOnceIsInIt) {
     story.expect_everything();
     ASSERT_FALSE(HasFailure()) << "seed " << seed;
   }
+}
+
+// How many segments of the group the disk has, and how many of them have a footer.
+struct Footers {
+  std::size_t segments = 0, sealed = 0;
+};
+Footers footers_of(LogStory& story, GroupId group) {
+  Footers found;
+  const DataFolder folder("data");
+  for (std::uint64_t first = 1; first <= story.groups[group].indexes.rbegin()->second; ++first) {
+    const auto bytes = story.disk().read_file(folder.segment(group, Index{first}));
+    if (!bytes) continue;
+    ++found.segments;
+    const auto trailer = std::as_bytes(std::span(*bytes)).last(k_footer_trailer_size);
+    if (footer_position(trailer, bytes->size())) ++found.sealed;
+  }
+  return found;
+}
+
+TEST(ShardLog, ARolledSegmentIsSealedBeforeRetentionComes) {
+  LogStory story(71);
+  story.log_options.retention_interval = std::chrono::hours(1);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 40; ++i) expect_ok(co_await story.append(logs, k_group, 30'000));
+    co_await logs.reactor.sleep(std::chrono::milliseconds(10));
+    EXPECT_GE(logs.of(k_group).counters().segments_sealed, 2U);
+    const Footers found = footers_of(story, k_group);
+    // The last one's predecessor may not be in its place yet.
+    EXPECT_GE(found.sealed + 2, found.segments);
+  }));
+}
+
+TEST(ShardLog, ACleanStopSealsWhatWasRolled) {
+  LogStory story(72);
+  story.log_options.retention_interval = std::chrono::hours(1);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 40; ++i) expect_ok(co_await story.append(logs, k_group, 30'000));
+  }));
+  const Footers found = footers_of(story, k_group);
+  EXPECT_GT(found.segments, 3U);
+  EXPECT_EQ(found.sealed + 1, found.segments);
+  story.expect_everything();
+}
+
+// Many readers ask for the same segment, which has no footer.
+TEST(ShardLog, ASegmentWithoutAFooterIsScannedOnce) {
+  LogStory story(73);
+  story.settings.segment_size = 8_MiB;
+  expect_ok(story.run(
+      [&](LogStory::Logs& logs) -> Task<void> {
+        expect_ok(co_await story.create(logs, k_group));
+        for (int i = 0; i < 60; ++i) expect_ok(co_await story.append(logs, k_group, 100'000));
+      },
+      LogStory::End::abandoned));
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    std::uint64_t read = 0;
+    story.disk().faults().fail({.matches = [&](const SimAccess& access) {
+      if (access.verb == Verb::read && access.path.contains(".segment")) read += access.length;
+      return false;
+    }});
+    Gate gate(logs.reactor);
+    for (int i = 0; i < 8; ++i) {
+      gate.spawn([](LogStory::Logs& from, int at) -> Task<void> {
+        expect_ok(co_await from.of(k_group).read(k_group, Offset{at}, 100));
+      }(logs, i));
+    }
+    co_await gate.close();
+    EXPECT_LT(read, 14_MiB);
+    story.disk().faults().clear();
+  }));
 }
 
 TEST(ShardLog, RetentionBySizeKeepsTheNewest) {
