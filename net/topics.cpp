@@ -43,6 +43,7 @@ struct PartitionView {
   std::uint32_t partition = 0;
   ShardId shard{0};
   LogView view;
+  LogSize size;
 };
 
 // What one shard knows about its partitions of the topic. A partition that is being made or deleted is left
@@ -51,7 +52,9 @@ Task<std::vector<PartitionView>> views_here(ShardContext& here, Topic topic) {
   std::vector<PartitionView> views;
   for (std::uint32_t p = 0; p < topic.partitions; ++p) {
     if (!here.owns(topic.group(p))) continue;
-    if (const auto view = here.log.view(topic.group(p))) views.push_back({p, here.reactor.shard(), *view});
+    const auto view = here.log.view(topic.group(p));
+    const auto size = here.log.size(topic.group(p));
+    if (view && size) views.push_back({p, here.reactor.shard(), *view, *size});
   }
   co_return views;
 }
@@ -61,8 +64,8 @@ flatbuffers::Offset<wire::PartitionState> state_to_wire(flatbuffers::FlatBufferB
   const std::int64_t durable_end = at.view.durable.next_offset.value();
   return wire::CreatePartitionState(builder, at.partition, topic.group(at.partition).value(),
                                     at.shard.value(), at.view.term.value(), at.view.start.offset.value(),
-                                    durable_end, durable_end, at.view.end.next_offset.value(), at.view.bytes,
-                                    at.view.segments);
+                                    durable_end, durable_end, at.view.end.next_offset.value(), at.size.bytes,
+                                    at.size.segments);
 }
 
 }  // namespace

@@ -86,11 +86,13 @@ Result<std::optional<ShardLog::OffsetAt>> search_entries(const std::vector<Slice
 }  // namespace
 
 LogView view_of(const Group& group) {
-  LogView view{group.start,          group.end,
-               group.durable,        group.term,
-               group.unplaced_bytes, static_cast<std::uint32_t>(group.segments.size())};
-  for (const SegmentRef& segment : group.segments) view.bytes += segment->end;
-  return view;
+  return {group.start, group.end, group.durable, group.term};
+}
+
+LogSize size_of(const Group& group) {
+  LogSize size{group.unplaced_bytes, static_cast<std::uint32_t>(group.segments.size())};
+  for (const SegmentRef& segment : group.segments) size.bytes += segment->end;
+  return size;
 }
 
 Result<ReadResult> LogReader::read_memory(const Group& group, Offset from, std::uint64_t max_bytes) {

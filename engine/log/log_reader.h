@@ -30,5 +30,6 @@ class LogReader {
 };
 
 [[nodiscard]] LogView view_of(const Group& group);
+[[nodiscard]] LogSize size_of(const Group& group);
 
 }  // namespace millrace

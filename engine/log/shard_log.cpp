@@ -156,6 +156,11 @@ Result<LogView> ShardLog::view(GroupId group) const {
   return view_of(*found);
 }
 
+Result<LogSize> ShardLog::size(GroupId group) const {
+  TRY(const GroupRef found, state_->context.find(group));
+  return size_of(*found);
+}
+
 const LogCounters& ShardLog::counters() const {
   return state_->context.counters;
 }

@@ -66,6 +66,9 @@ struct LogView {
   LogEnd end;      // assigned
   LogEnd durable;  // readers see up to here
   Term term{0};
+};
+
+struct LogSize {
   std::uint64_t bytes = 0;  // in segments and waiting for one
   std::uint32_t segments = 0;
 };
@@ -179,6 +182,8 @@ class ShardLog {
   Task<Result<void>> truncate(GroupId group, Index last);
 
   [[nodiscard]] Result<LogView> view(GroupId group) const;
+  // Goes through all segments of the group.
+  [[nodiscard]] Result<LogSize> size(GroupId group) const;
   [[nodiscard]] const LogCounters& counters() const;
   [[nodiscard]] const LogLatencies& latencies() const;
 
