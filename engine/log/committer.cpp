@@ -195,7 +195,8 @@ RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) con
     std::uint64_t bytes = 0, journaled = 0, internal = 0;
     std::size_t count = 0;
     for (const GatheredEntry& entry : group->gathered) {
-      if (count != 0 && direct_bytes + bytes + entry.size() > k_direct_bytes_max) break;
+      const std::uint64_t more = bytes + entry.size();
+      if (count != 0 && more >= k_direct_size_min && direct_bytes + more > k_direct_bytes_max) break;
       bytes += entry.size();
       journaled += record_size(entry);
       if (entry.type != EntryType::batch) internal += record_size(entry);
@@ -208,7 +209,9 @@ RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) con
                                                                     group->unplaced_bytes / 1_MiB + 4) +
                                             k_producer_record_size_max * group->producers.undescribed()
                                       : journaled;
-    if (!selected.empty() && (bound + cost > size_max || direct_bytes >= k_direct_bytes_max)) break;
+    if (!selected.empty() && bound + cost > size_max) break;
+    // It waits for the next commit; small entries of those behind it need not.
+    if (direct && direct_bytes >= k_direct_bytes_max) continue;
     bound += cost;
     if (direct) direct_bytes += bytes;
     selected.push_back({group, count, direct});
@@ -238,15 +241,21 @@ bool Committer::seal() {
   for (const Selection& selection : selected) {
     Group& group = *selection.group;
     if (selection.direct) {
-      // No memory for its extents: it waits for the next commit, and so do those behind it.
-      if (!take_direct(*commit, group, selection.count)) break;
+      // No memory for its extents: it waits for the next commit.
+      if (!take_direct(*commit, group, selection.count)) continue;
     } else {
       take_journaled(*commit, group, selection.count);
     }
     commit->parts.back().group = selection.group;
-    group.touched = !group.gathered.empty();
+    group.touched = false;
   }
   std::erase_if(touched_, [](const GroupRef& group) { return !group->touched; });
+  // Who was served and has more comes behind all others, so that nobody waits for one that always has more.
+  for (const Commit::Part& part : commit->parts) {
+    if (part.group->gathered.empty()) continue;
+    part.group->touched = true;
+    touched_.push_back(part.group);
+  }
   commit->empty = commit->record_count == 0;
   if (commit->empty && !want_empty_) return false;
   want_empty_ = false;

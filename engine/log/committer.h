@@ -69,7 +69,7 @@ class Committer {
   std::uint64_t start_id_;
   std::uint32_t journal_number_;
 
-  std::vector<GroupRef> touched_;  // groups with gathered entries, in order of their first
+  std::vector<GroupRef> touched_;  // groups with gathered entries, who waits longest first
   std::uint64_t gathered_bytes_ = 0;
   std::vector<std::byte> records_;  // encoded
   std::uint32_t record_count_ = 0;

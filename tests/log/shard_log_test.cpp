@@ -81,6 +81,31 @@ TEST(ShardLog, ManyAppendsAtOnceShareCommits) {
   EXPECT_EQ(story.groups[k_group].acknowledged.size(), 1000U);
 }
 
+// One group always has more than a commit takes; the other's one record is in one of the next commits.
+TEST(ShardLog, LargeBatchesOfOneGroupDoNotHoldUpAnother) {
+  for (const std::uint32_t size : {100U, 100'000U}) {
+    LogStory story(74);
+    story.log_options.unplaced_bytes_max = 64_MiB;
+    expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+      expect_ok(co_await story.create(logs, k_group));
+      expect_ok(co_await story.create(logs, GroupId{2}));
+      int done = 0;
+      Gate gate(logs.reactor);
+      for (int i = 0; i < 20; ++i) {
+        gate.spawn([](LogStory& s, LogStory::Logs& l, int& count) -> Task<void> {
+          expect_ok(co_await s.append(l, k_group, 2_MiB));
+          ++count;
+        }(story, logs, done));
+      }
+      co_await logs.reactor.yield();
+      expect_ok(co_await story.append(logs, GroupId{2}, size));
+      EXPECT_LT(done, 10);
+      co_await gate.close();
+    }));
+    story.expect_everything();
+  }
+}
+
 TEST(ShardLog, TheJournalGoesRoundAndSegmentsRoll) {
   LogStory story(5);
   expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
