@@ -25,6 +25,16 @@ std::uint64_t record_size(const GatheredEntry& entry) {
   return k_journal_record_header_size + padded_size(entry.size());
 }
 
+// Extents that `count` gathered entries may take, with those that have no place yet before them: each entry
+// in place is one, every segment ends one, and they are not much larger than the size that they are cut at.
+std::uint64_t extents_max(const Group& group, std::size_t count) {
+  const Index first = segment_of(group, group.place_next)->first_index();
+  const auto from = std::lower_bound(group.segments.begin(), group.segments.end(), first,
+                                     [](const SegmentRef& s, Index i) { return s->first_index() < i; });
+  const auto segments = static_cast<std::uint64_t>(group.segments.end() - from);
+  return count + segments + group.unplaced_bytes / 1_MiB + 4;
+}
+
 // Where the log begins once the entry is durable; not moved by one that is no trim.
 LogStart start_by(const GatheredEntry& entry) {
   if (entry.type != EntryType::trim) return {};
@@ -203,12 +213,10 @@ RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) con
       ++count;
     }
     const bool direct = bytes >= k_direct_size_min;
-    // A segment may end among them, and every entry in place is an extent of its own.
-    const std::uint64_t cost = direct ? internal +
-                                            k_extent_record_size * (count + group->undescribed.size() +
-                                                                    group->unplaced_bytes / 1_MiB + 4) +
-                                            k_producer_record_size_max * group->producers.undescribed()
-                                      : journaled;
+    const std::uint64_t cost =
+        direct ? internal + k_extent_record_size * (group->undescribed.size() + extents_max(*group, count)) +
+                     k_producer_record_size_max * group->producers.undescribed()
+               : journaled;
     if (!selected.empty() && bound + cost > size_max) break;
     // It waits for the next commit; small entries of those behind it need not.
     if (direct && direct_bytes >= k_direct_bytes_max) continue;

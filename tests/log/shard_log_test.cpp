@@ -106,6 +106,47 @@ TEST(ShardLog, LargeBatchesOfOneGroupDoNotHoldUpAnother) {
   }
 }
 
+// Leaves the log little memory, so that the mover finds none.
+class Pinched {
+ public:
+  explicit Pinched(BufferPool& pool) : pool_(pool) {}
+  // About so much is left now.
+  void leave(std::uint64_t bytes) {
+    while (auto more = pool_.acquire(k_step)) held_.push_back(*std::move(more));
+    for (std::uint64_t given = 0; given < bytes && !held_.empty(); given += k_step) held_.pop_back();
+  }
+  void let_go() { held_.clear(); }
+
+ private:
+  static constexpr std::uint32_t k_step = 64u << 10;
+  BufferPool& pool_;
+  std::vector<Buffer> held_;
+};
+
+// Entries of sixty segments wait for their places, and then all of them go in one commit.
+TEST(ShardLog, ManySmallSegmentsFindRoomForTheirExtentsInOneCommit) {
+  SimOptions options;
+  options.buffers = {.bytes_max = 24_MiB, .idle_bytes_max = 1_MiB};
+  LogStory story(75, options);
+  story.node_options.journal_file_size = 4_MiB;
+  story.log_options.unplaced_bytes_max = 16_MiB;
+  story.log_options.cache_bytes = 16_MiB;
+  story.settings.segment_size = k_segment_size_min;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    Pinched memory(logs.reactor.buffers());
+    for (int i = 0; i < 60; ++i) {
+      memory.leave(192_KiB);
+      expect_ok(co_await story.append(logs, k_group, 50'000));
+    }
+    EXPECT_LT(logs.of(k_group).counters().moved_extents, 10U);
+    memory.let_go();
+    expect_ok(co_await story.append(logs, k_group, 100'000));
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+}
+
 TEST(ShardLog, TheJournalGoesRoundAndSegmentsRoll) {
   LogStory story(5);
   expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
