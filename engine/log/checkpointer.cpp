@@ -86,12 +86,14 @@ Task<Result<void>> Checkpointer::write(bool clean) {
     });
     ++end.group_count;
     if (size < k_records_size_max) continue;
-    CO_TRY_VOID(co_await committer_.wait_complete(committer_.add_records(records)));
+    CO_TRY_VOID(
+        co_await committer_.wait_complete(committer_.add_records(records, Committer::RecordsOf::checkpoint)));
     records.clear();
     size = 0;
   }
   records.push_back({k_metadata_group, end});
-  CO_TRY_VOID(co_await committer_.wait_complete(committer_.add_records(records)));
+  CO_TRY_VOID(
+      co_await committer_.wait_complete(committer_.add_records(records, Committer::RecordsOf::checkpoint)));
   for (const auto& [group, segment] : files) group->checkpointed_segment = segment;
   journal_.release(replay_from);
   committer_.room_made();

@@ -20,6 +20,8 @@ constexpr std::uint64_t k_pipeline_bytes = 256_KiB;
 // What one commit sends straight to segments, about: more would only delay its own acknowledgement.
 constexpr std::uint64_t k_direct_bytes_max = 2_MiB;
 constexpr std::uint64_t k_extent_record_size = k_journal_record_header_size + 72;
+// For votes, cuts and groups that come and go, in a ring that is full for entries.
+constexpr std::uint64_t k_records_reserve = 64_KiB;
 
 std::uint64_t record_size(const GatheredEntry& entry) {
   return k_journal_record_header_size + padded_size(entry.size());
@@ -132,7 +134,8 @@ void Committer::touch(const GroupRef& group) {
   work_.wake_one();
 }
 
-Sequence Committer::add_records(const std::vector<JournalRecord>& records) {
+Sequence Committer::add_records(const std::vector<JournalRecord>& records, RecordsOf whose) {
+  if (whose == RecordsOf::checkpoint) of_checkpoint_ = true;
   for (const JournalRecord& record : records) {
     const std::size_t at = records_.size();
     records_.resize(at + journal_record_size(record.body));
@@ -150,9 +153,13 @@ Task<Result<void>> Committer::wait_complete(Sequence sequence) {
 }
 
 std::uint64_t Committer::reserve() const {
-  // Two checkpoints of every group with its producers, and votes and cuts beside them.
+  return k_records_reserve + checkpoint_reserve();
+}
+
+std::uint64_t Committer::checkpoint_reserve() const {
+  // Two of every group with its producers, and the blocks that are not filled.
   constexpr std::uint64_t group_state = 144;
-  return round_up_to_block(64_KiB + 2 * group_state * context_.groups.size() +
+  return round_up_to_block(32_KiB + 2 * group_state * context_.groups.size() +
                            2 * std::uint64_t{k_producer_record_size_max} * context_.producers);
 }
 
@@ -236,6 +243,11 @@ bool Committer::seal() {
     selected.clear();
     bound = k_commit_header_size + records_.size();
   }
+  // What is small is many in the end: without room for a checkpoint the ring would stay full for ever.
+  if (selected.empty() && !of_checkpoint_ &&
+      journal_.room() < round_up_to_block(bound) + checkpoint_reserve()) {
+    return false;
+  }
   if (selected.empty() && record_count_ == 0 && !want_empty_) return false;
   if (!journal_.has_place(round_up_to_block(bound))) return false;
   auto commit = make_recycled<Commit>();
@@ -245,6 +257,7 @@ bool Committer::seal() {
   std::memcpy(commit->buffer.data() + commit->used, records_.data(), records_.size());
   commit->used += records_.size();
   commit->record_count = std::exchange(record_count_, 0);
+  of_checkpoint_ = false;
   records_.clear();
   for (const Selection& selection : selected) {
     Group& group = *selection.group;

@@ -33,8 +33,10 @@ class Committer {
 
   // The group has new gathered entries.
   void touch(const GroupRef& group);
-  // Adds journal records to the next commit, before its entries; returns its sequence.
-  Sequence add_records(const std::vector<JournalRecord>& records);
+  // Adds journal records to the next commit, before its entries; returns its sequence. Those of a checkpoint
+  // may have the last of the ring: they are what makes room in it.
+  enum class RecordsOf : std::uint8_t { group, checkpoint };
+  Sequence add_records(const std::vector<JournalRecord>& records, RecordsOf whose = RecordsOf::group);
   // Returns when that commit is complete; the error of a failed log otherwise.
   Task<Result<void>> wait_complete(Sequence sequence);
 
@@ -43,8 +45,10 @@ class Committer {
   [[nodiscard]] Sequence next_sequence() const { return journal_.next_sequence(); }
   // A checkpoint has made room in the journal.
   void room_made() { work_.wake_one(); }
-  // Bytes of the journal that only records may use, so that checkpoints, votes and cuts always find room.
+  // Bytes of the journal that entries may not use, so that votes and cuts find room, and those that only
+  // checkpoints may use.
   [[nodiscard]] std::uint64_t reserve() const;
+  [[nodiscard]] std::uint64_t checkpoint_reserve() const;
 
  private:
   struct Commit;
@@ -73,6 +77,7 @@ class Committer {
   std::uint64_t gathered_bytes_ = 0;
   std::vector<std::byte> records_;  // encoded
   std::uint32_t record_count_ = 0;
+  bool of_checkpoint_ = false;  // some of them
   bool want_empty_ = false;
   bool last_was_empty_ = true;
   bool stopping_ = false;

@@ -147,6 +147,44 @@ TEST(ShardLog, ManySmallSegmentsFindRoomForTheirExtentsInOneCommit) {
   story.expect_everything();
 }
 
+// Nothing can be moved, so the ring fills; what comes then is small, but there is much of it.
+TEST(ShardLog, SmallRecordsLeaveTheRoomThatACheckpointNeeds) {
+  SimOptions options;
+  options.buffers = {.bytes_max = 48_MiB, .idle_bytes_max = 1_MiB};
+  LogStory story(76, options);
+  story.log_options.unplaced_bytes_max = 32_MiB;
+  story.log_options.cache_bytes = 32_MiB;
+  constexpr std::uint64_t k_new_groups = 60;
+  std::uint64_t created = 0;
+  expect_ok(story.run(
+      [&](LogStory::Logs& logs) -> Task<void> {
+        expect_ok(co_await story.create(logs, k_group));
+        Pinched memory(logs.reactor.buffers());
+        const LogCounters& counters = logs.of(k_group).counters();
+        for (int i = 0; i < 150; ++i) {
+          memory.leave(192_KiB);
+          expect_ok(co_await story.append(logs, k_group, 50'000, AckLevel::leader));
+          co_await logs.reactor.sleep(std::chrono::milliseconds(1));
+        }
+        EXPECT_EQ(counters.checkpoints, 0U) << "the ring was to be full";
+        logs.reactor.spawn([](LogStory& s, LogStory::Logs& l, std::uint64_t& count) -> Task<void> {
+          for (std::uint64_t g = 2; g < 2 + k_new_groups; ++g) {
+            expect_ok(co_await s.create(l, GroupId{g}));
+            ++count;
+          }
+        }(story, logs, created));
+        for (int i = 0; i < 200; ++i) {
+          memory.leave(192_KiB);
+          co_await logs.reactor.sleep(std::chrono::milliseconds(1));
+        }
+        memory.let_go();
+        co_await logs.reactor.sleep(std::chrono::seconds(5));
+        EXPECT_GT(counters.checkpoints, 0U);
+        EXPECT_EQ(created, k_new_groups);
+      },
+      LogStory::End::abandoned));
+}
+
 TEST(ShardLog, TheJournalGoesRoundAndSegmentsRoll) {
   LogStory story(5);
   expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
