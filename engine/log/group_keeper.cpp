@@ -27,6 +27,7 @@ void GroupKeeper::adopt(const RecoveredGroup& recovered) {
     last.end = recovered.segment.position;
     last.allocated = last.end;
     last.writable = recovered.segment.open;
+    last.header.created_at = recovered.last_created_at;
   }
   group->producers = recovered.producers;
   context_.producers += group->producers.size();

@@ -42,6 +42,7 @@ struct RecoveredGroup {
   SegmentEnd segment;
   std::vector<Index> segments;  // first indexes of its segment files, ascending
   ProducerTable producers;      // of the batches up to `end`
+  WallTime last_created_at;     // the last of the segments, unless this start has made it
 };
 
 // Where a shard's journal of this start goes on.

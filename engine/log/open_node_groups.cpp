@@ -16,14 +16,15 @@ std::unexpected<Error> missing(const std::string& path, const std::string& what)
               path, what);
 }
 
-// Names alone show what is there; the last segment's header shows that it is the right one.
-Task<Result<void>> check_last_header(OpenContext& context, GroupId group, Index first) {
+// Names alone show what is there; the last segment's header shows that it is the right one. Gives when it was
+// made.
+Task<Result<WallTime>> check_last_header(OpenContext& context, GroupId group, Index first) {
   CO_TRY(File file, co_await context.reactor.open(context.folder.segment(group, first),
                                                   {.mode = OpenMode::read, .direct = true}));
   CO_TRY(const SegmentHeader header, co_await read_segment_header(context.reactor, file));
   const auto other = whose_header(header, context.identity.cluster, group, first);
   if (other) co_return missing(file.label(), *other);
-  co_return Result<void>{};
+  co_return header.created_at;
 }
 
 Result<void> check_segments(OpenContext& context, const FoldedGroup& group, const GroupFiles& files) {
@@ -166,8 +167,9 @@ Task<Result<GroupFiles>> check_group(OpenContext& context, const FoldedGroup& gr
     (is_placed ? files.segments : files.beyond).push_back(*first);
   }
   CO_TRY_VOID(check_segments(context, group, files));
-  if (!files.segments.empty())
-    CO_TRY_VOID(co_await check_last_header(context, group.id, files.segments.back()));
+  if (!files.segments.empty()) {
+    CO_TRY(files.last_created_at, co_await check_last_header(context, group.id, files.segments.back()));
+  }
   co_return files;
 }
 
@@ -175,8 +177,8 @@ Task<Result<RecoveredGroup>> settle_group(OpenContext& context, const FoldedGrou
                                           const CommitBodies& bodies, bool clean) {
   Reactor& reactor = context.reactor;
   const std::string folder = context.folder.group_folder(group.id);
-  RecoveredGroup recovered{group.id,  group.term,    group.voted_for, group.start,
-                           group.end, group.segment, files.segments,  group.producers};
+  RecoveredGroup recovered{group.id,      group.term,     group.voted_for, group.start,          group.end,
+                           group.segment, files.segments, group.producers, files.last_created_at};
   for (const Index first : group.extended) {
     CO_TRY_VOID(co_await make_durable(reactor, context.folder.segment(group.id, first)));
   }

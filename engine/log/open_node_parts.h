@@ -76,6 +76,7 @@ struct GroupFiles {
   std::vector<Index> segments;         // ascending: up to the end of what is placed
   std::vector<Index> beyond;           // ascending: begin behind it
   std::vector<std::string> leftovers;  // names of segments that were never finished
+  WallTime last_created_at;            // the last of `segments`
 };
 // corruption where something of the group is missing or contradicts.
 Task<Result<GroupFiles>> check_group(OpenContext& context, const FoldedGroup& group);

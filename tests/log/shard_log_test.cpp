@@ -340,6 +340,22 @@ TEST(ShardLog, ASegmentWithoutAFooterIsScannedOnce) {
   }));
 }
 
+TEST(ShardLog, ASegmentIsAsOldAfterARestartAsItWasBefore) {
+  LogStory story(77);
+  story.log_options.retention_interval = std::chrono::seconds(1);
+  story.settings.segment_age = std::chrono::hours(1);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    expect_ok(co_await story.append(logs, k_group, 1000));
+  }));
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    co_await logs.reactor.sleep(std::chrono::seconds(3));
+    EXPECT_EQ(logs.of(k_group).size(k_group)->segments, 1U);
+    co_await logs.reactor.sleep(std::chrono::hours(1));
+    EXPECT_EQ(logs.of(k_group).size(k_group)->segments, 2U);
+  }));
+}
+
 TEST(ShardLog, RetentionBySizeKeepsTheNewest) {
   LogStory story(8);
   story.settings.retention_bytes = 1_MiB;
