@@ -91,6 +91,9 @@ Task<Result<void>> Checkpointer::write(bool clean) {
     records.clear();
     size = 0;
   }
+  // What their own commits said may be in a file that is written again now, and the next start would take
+  // what is left of them for somebody else's.
+  for (const GroupId id : context_.deleted) records.push_back({id, GroupRemovedRecord{}});
   records.push_back({k_metadata_group, end});
   CO_TRY_VOID(
       co_await committer_.wait_complete(committer_.add_records(records, Committer::RecordsOf::checkpoint)));

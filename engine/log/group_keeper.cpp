@@ -62,6 +62,7 @@ Task<Result<void>> GroupKeeper::create(GroupId id, LogSettings settings) {
   // It can be found from the moment its record is on its way: a checkpoint that comes later has to hold it,
   // and entries come behind.
   context_.groups.emplace(id, group);
+  context_.deleted.erase(id);
   co_return co_await committer_.wait_complete(committer_.add_records({{id, state}}));
 }
 
@@ -101,6 +102,7 @@ Task<Result<void>> GroupKeeper::remove_tended(GroupRef group) {
   if (settled) {
     // Durable before the first file goes: from here on no restart looks for them.
     group->gone = true;
+    context_.deleted.insert(id);
     settled = co_await committer_.wait_complete(committer_.add_records({{id, GroupRemovedRecord{}}}));
   }
   group->wake_everybody();
@@ -114,7 +116,9 @@ Task<Result<void>> GroupKeeper::remove_tended(GroupRef group) {
   context_.space.wake_all();
   context_.producers -= group->producers.size();
   context_.groups.erase(id);
-  co_return co_await remove_files(id);
+  auto files_removed = co_await remove_files(id);
+  if (files_removed) context_.deleted.erase(id);
+  co_return files_removed;
 }
 
 // Where the entries after `last` begin in the segments: everything has been placed before.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -47,6 +48,7 @@ struct LogContext {
   WaitQueue space;                          // unplaced_bytes has fallen
   std::uint64_t producers = 0;              // that all groups remember: what a checkpoint has to hold
   std::vector<WaitQueue*> wake_on_failure;  // of parts that wait for something a failed log never does
+  std::set<GroupId> deleted;                // durably so, but some of their files may still be there
   std::vector<GroupRef> untidy;             // retention looks at them before its next round
   WaitQueue untidy_added;
 

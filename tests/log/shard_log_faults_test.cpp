@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <gtest/gtest.h>
 
+#include "engine/log/data_folder.h"
 #include "engine/log/shard_log.h"
 #include "engine/reactor/wait.h"
 #include "tests/log/log_story.h"
@@ -119,6 +120,21 @@ TEST(ShardLog, ClientsDoNotEatTheSpaceOfTheBallast) {
     expect_ok(co_await story.append(logs, k_group, 50'000));
   }));
   story.expect_everything();
+}
+
+// The deletion is durable, and then its files cannot be removed; meanwhile the journal goes on.
+TEST(ShardLog, ADeletionThatWasNotFinishedIsFinishedByTheNextStart) {
+  LogStory story(69);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    expect_ok(co_await story.append(logs, k_group, 1000));
+    story.disk().faults().fail({.matches = on(Verb::remove_file, "/groups/"), .error = EIO});
+    EXPECT_FALSE(co_await story.remove(logs, k_group));
+  }));
+  const std::string folder = DataFolder("data").group_folder(k_group);
+  EXPECT_TRUE(story.disk().read_file(folder + "/00000000000000000001.segment").has_value());
+  story.expect_everything();
+  EXPECT_FALSE(story.disk().read_file(folder + "/00000000000000000001.segment").has_value());
 }
 
 TEST(ShardLog, AfterAFailedSyncNothingIsAcknowledged) {
