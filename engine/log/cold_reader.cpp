@@ -145,24 +145,34 @@ Task<Result<void>> ColdReader::learn(GroupRef group, SegmentRef segment, File fi
   co_return Result<void>{};
 }
 
-Task<Result<SegmentRef>> ColdReader::find_segment(GroupRef group, Offset from) {
-  // The last segment that begins at or before `from`. Removal in the meantime only takes from the front, so a
-  // copy stays good.
-  const std::vector<SegmentRef> segments = live_segments(*group);
-  std::size_t low = 0, high = segments.size();
+namespace {
+// The segment that holds `from`, as far as headers are known: else one whose header has to be read first.
+SegmentRef segment_at(const Group& group, Offset from) {
+  std::size_t low = first_live(group), high = group.segments.size();
   while (high - low > 1) {
     const std::size_t middle = (low + high) / 2;
-    CO_TRY_VOID(co_await prepare(group, segments[middle]));
-    (segments[middle]->first_offset() <= from ? low : high) = middle;
+    if (!group.segments[middle]->indexed) return group.segments[middle];
+    (group.segments[middle]->first_offset() <= from ? low : high) = middle;
   }
-  CO_TRY_VOID(co_await prepare(group, segments[low]));
-  co_return segments[low];
+  return group.segments[low];
+}
+}  // namespace
+
+Task<Result<SegmentRef>> ColdReader::find_segment(GroupRef group, Offset from) {
+  while (!group->segments.empty()) {
+    const SegmentRef segment = segment_at(*group, from);
+    if (segment->indexed) co_return segment;
+    // Segments may come and go meanwhile, so the search begins anew.
+    CO_TRY_VOID(co_await prepare(group, segment));
+  }
+  co_return SegmentRef{};
 }
 
 Task<Result<ColdReader::Cursor>> ColdReader::find(GroupRef group, Offset from) {
   Cursor cursor;
   cursor.group = group->id;
   CO_TRY(cursor.segment, co_await find_segment(group, from));
+  CHECK(cursor.segment != nullptr, "group {} has entries and no segment", group->id.value());
   CO_TRY(cursor.file, co_await prepare(group, cursor.segment));
   const auto& index = cursor.segment->index;
   auto after = std::upper_bound(index.begin(), index.end(), from,

@@ -23,6 +23,9 @@ class ColdReader {
   // The segment's file, after it has learned what header and footer tell; a lost footer is made again from
   // the extents, by one of those who ask for it, while the others wait.
   Task<Result<File>> prepare(GroupRef group, SegmentRef segment);
+  // The last segment that begins at or before `from`, prepared; the first one that readers may see if none
+  // does, and null if there is none.
+  Task<Result<SegmentRef>> find_segment(GroupRef group, Offset from);
 
   // Segments of the group were removed, or cut: forgets where its readers stand, and closes what was removed,
   // for an open file keeps its space.
@@ -54,7 +57,6 @@ class ColdReader {
 
   [[nodiscard]] std::optional<Cursor> take_cursor(GroupId group, Offset from);
   Task<Result<Cursor>> find(GroupRef group, Offset from);
-  Task<Result<SegmentRef>> find_segment(GroupRef group, Offset from);
   Task<Result<Chunk>> next_chunk(const Group& group, Cursor& cursor, std::uint64_t bytes_min);
   void read_ahead(const Group& group, Cursor& cursor);
   [[nodiscard]] Result<void> gather(const Group& group, Cursor& cursor, const Chunk& chunk, Offset from,

@@ -38,6 +38,12 @@ bool is_readable(const Group& group, Offset from, std::uint64_t min_bytes) {
   return bytes >= min_bytes;
 }
 
+SegmentRef segment_after(const Group& group, const Segment& segment) {
+  const auto after = std::upper_bound(group.segments.begin(), group.segments.end(), segment.first_index(),
+                                      [](Index i, const SegmentRef& s) { return i < s->first_index(); });
+  return after == group.segments.end() ? nullptr : *after;
+}
+
 // Puts `slices` together in one buffer: many small pieces are cheaper to copy once than to hand on one by
 // one.
 Result<Slice> together(Reactor& reactor, const std::vector<Slice>& slices, std::uint64_t bytes) {
@@ -171,21 +177,27 @@ Task<Result<Index>> LogReader::index_of(GroupRef group, Offset offset) {
 // Between `from` and the offset it gives there is no such timestamp, as far as the index tells: an item's
 // largest may stand in a batch that says more than its records do.
 Task<Result<Offset>> LogReader::where_to_search(GroupRef group, std::int64_t timestamp, Offset from) {
-  const std::vector<SegmentRef> segments = live_segments(*group);
+  CO_TRY(SegmentRef segment, co_await cold_.find_segment(group, from));
   std::optional<Offset> candidate;  // an item goes as far as the next one
-  for (const SegmentRef& segment : segments) {
+  while (segment) {
     if (!segment->indexed) {
       auto prepared = co_await cold_.prepare(group, segment);
       const bool is_trimmed = std::ranges::find(group->segments, segment) == group->segments.end();
-      if (!prepared && is_trimmed) continue;
+      if (!prepared && is_trimmed) {
+        segment = segment_after(*group, *segment);
+        continue;
+      }
       if (!prepared) co_return fail(std::move(prepared).error());
     }
-    for (const SparseIndexItem& item : segment->index) {
-      if (candidate && item.offset > from) co_return std::max(*candidate, from);
+    auto item = std::ranges::upper_bound(segment->index, from, {}, &SparseIndexItem::offset);
+    if (item != segment->index.begin()) --item;
+    for (; item != segment->index.end(); ++item) {
+      if (candidate && item->offset > from) co_return std::max(*candidate, from);
       candidate.reset();
       if (segment->max_timestamp < timestamp) break;
-      if (item.max_timestamp >= timestamp) candidate = item.offset;
+      if (item->max_timestamp >= timestamp) candidate = item->offset;
     }
+    segment = segment_after(*group, *segment);
   }
   co_return std::max(candidate.value_or(group->placed.next_offset), from);
 }
@@ -193,7 +205,12 @@ Task<Result<Offset>> LogReader::where_to_search(GroupRef group, std::int64_t tim
 Task<Result<ShardLog::OffsetAt>> LogReader::offset_for_timestamp(GroupRef group, std::int64_t timestamp,
                                                                  Offset from, MonotonicTime until) {
   while (true) {
-    CO_TRY(from, co_await where_to_search(group, timestamp, from));
+    const auto somewhere = co_await where_to_search(group, timestamp, from);
+    if (!somewhere && from < group->start.offset) {  // trimmed meanwhile
+      from = group->start.offset;
+      continue;
+    }
+    CO_TRY(from, somewhere);
     from = std::max(from, group->start.offset);
     if (from >= group->durable.next_offset) break;
     const auto found = co_await read(group, from, 1_MiB);

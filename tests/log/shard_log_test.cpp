@@ -655,6 +655,26 @@ TEST(ShardLog, AFalseMaxTimestampCostsASearchNoMoreThanItsPartOfTheIndex) {
   }));
 }
 
+TEST(ShardLog, ASearchByTimestampLeavesTheSegmentsBeforeItsBeginningAlone) {
+  LogStory story(78);
+  story.log_options.retention_interval = std::chrono::hours(1);
+  story.settings.segment_size = k_segment_size_min;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 64; ++i) expect_ok(co_await story.append(logs, k_group, 60'000));
+  }));
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    int opened = 0;
+    story.disk().faults().fail({.matches = [&](const SimAccess& access) {
+      if (access.verb == Verb::open && access.path.contains(".segment")) ++opened;
+      return false;
+    }});
+    expect_ok(co_await logs.of(k_group).offset_for_timestamp(k_group, 2, Offset{60}));
+    EXPECT_LT(opened, 16);
+    story.disk().faults().clear();
+  }));
+}
+
 TEST(ShardLog, ASearchByTimestampStopsInTimeAndGoesOnWhereItWas) {
   LogStory story(68);
   story.log_options.cache_bytes = 0;
