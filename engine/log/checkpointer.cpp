@@ -70,14 +70,19 @@ Task<Result<void>> Checkpointer::write(bool clean) {
   std::vector<GroupRef> groups;
   for (const auto& [id, group] : context_.groups) groups.push_back(group);
   CheckpointEndRecord end{replay_from, committer_.next_sequence(), 0, clean};
-  std::vector<std::pair<GroupRef, Index>> files;
+  struct Named {
+    GroupRef group;
+    Index segment;
+    std::uint64_t cuts = 0;
+  };
+  std::vector<Named> files;
   std::vector<JournalRecord> records;
   std::uint64_t size = 0;
   for (const GroupRef& each : groups) {
     Group& group = *each;
     if (group.gone) continue;
     const GroupStateRecord state = state_of(group, clean);
-    files.emplace_back(each, state.segment.segment);
+    files.push_back({each, state.segment.segment, group.cuts});
     records.push_back({group.id, state});
     size += journal_record_size(state) + add_producers(context_, group, records);
     // What stands in the state needs no description any more.
@@ -97,7 +102,10 @@ Task<Result<void>> Checkpointer::write(bool clean) {
   records.push_back({k_metadata_group, end});
   CO_TRY_VOID(
       co_await committer_.wait_complete(committer_.add_records(records, Committer::RecordsOf::checkpoint)));
-  for (const auto& [group, segment] : files) group->checkpointed_segment = segment;
+  // A cut that came since has named an earlier file, after the state that stands here.
+  for (const auto& [group, segment, cuts] : files) {
+    if (group->cuts == cuts) group->checkpointed_segment = segment;
+  }
   journal_.release(replay_from);
   committer_.room_made();
   ++context_.counters.checkpoints;
