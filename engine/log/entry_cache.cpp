@@ -1,5 +1,7 @@
 #include "engine/log/entry_cache.h"
 
+#include <algorithm>
+
 namespace millrace {
 namespace {
 
@@ -20,6 +22,15 @@ void drop(const EntryCache::Run& run) {
 void EntryCache::add(std::uint64_t bytes, RecycledVector<Run> runs) {
   bytes_ += bytes;
   blocks_.push_back({bytes, std::move(runs)});
+}
+
+// A run would wait for a place of entries that are gone, and hold up all that came later.
+void EntryCache::cut(const Group& group, Index last) {
+  for (Block& block : blocks_) {
+    for (Run& run : block.runs) {
+      if (run.group.get() == &group) run.last = std::min(run.last, last);
+    }
+  }
 }
 
 RecycledVector<GroupRef> EntryCache::evict() {

@@ -23,6 +23,8 @@ class EntryCache {
   // Lets the oldest go while there is more than the cap. Entries without a place in a segment cannot go: the
   // groups that hold up the oldest are returned, for the mover.
   [[nodiscard]] RecycledVector<GroupRef> evict();
+  // The group's log ends with `last` now.
+  void cut(const Group& group, Index last);
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:

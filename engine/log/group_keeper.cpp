@@ -191,6 +191,7 @@ std::vector<SegmentRef> GroupKeeper::cut_off(Group& group, const CutRecord& cut)
   segment.writable = false;
   segment.sealed_at = {};
   std::erase_if(segment.index, [&](const SparseIndexItem& item) { return item.position >= segment.end; });
+  cache_.cut(group, last);
   reader_.cold().forget(group);
   return gone;
 }

@@ -13,8 +13,8 @@ namespace millrace {
 
 class GroupKeeper {
  public:
-  GroupKeeper(LogContext& context, Committer& committer, Mover& mover, LogReader& reader)
-      : context_(context), committer_(committer), mover_(mover), reader_(reader) {}
+  GroupKeeper(LogContext& context, Committer& committer, Mover& mover, EntryCache& cache, LogReader& reader)
+      : context_(context), committer_(committer), mover_(mover), cache_(cache), reader_(reader) {}
 
   // Takes over what recovery found.
   void adopt(const RecoveredGroup& recovered);
@@ -37,6 +37,7 @@ class GroupKeeper {
   LogContext& context_;
   Committer& committer_;
   Mover& mover_;
+  EntryCache& cache_;
   LogReader& reader_;
   std::unordered_set<GroupId> creating_;
 };

@@ -23,7 +23,7 @@ struct ShardLog::State {
         checkpointer(context, journal, committer, mover),
         appender(context, committer),
         reader(context),
-        keeper(context, committer, mover, reader),
+        keeper(context, committer, mover, cache, reader),
         retention(context, appender, reader, checkpointer) {}
 
   LogContext context;

@@ -404,6 +404,25 @@ TEST(ShardLog, ACutSuffixIsGoneAndAppendsGoOn) {
   }
 }
 
+// The cut entries are in a block of the cache that waits for their places.
+TEST(ShardLog, AfterACutTheCacheLetsItsEntriesGo) {
+  LogStory story(79);
+  story.log_options.cache_bytes = 256_KiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    expect_ok(co_await story.create(logs, GroupId{2}));
+    for (int i = 0; i < 4; ++i) expect_ok(co_await story.append(logs, k_group, 1000));
+    expect_ok(co_await story.truncate(logs, k_group, logs.of(k_group).view(k_group)->end.last_index - 2));
+    for (int i = 0; i < 100; ++i) expect_ok(co_await story.append(logs, GroupId{2}, 30'000));
+    const LogCounters& counters = logs.of(k_group).counters();
+    const std::uint64_t before = counters.reads_memory;
+    expect_ok(co_await logs.of(k_group).read(GroupId{2}, Offset{0}, 100));
+    EXPECT_EQ(counters.reads_memory, before) << "it should have left memory long ago";
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+}
+
 TEST(ShardLog, ADeletedGroupIsGoneForGood) {
   LogStory story(60);
   expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
