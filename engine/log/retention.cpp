@@ -181,20 +181,27 @@ Task<Result<void>> Retention::remove_before_start(GroupRef group) {
   const auto free = [&] { return group->segments[1]->first_index() <= group->checkpointed_segment; };
   if (due() && !free()) CO_TRY_VOID(co_await checkpointer_.checkpoint(false));
   bool removed = false;
-  while (due() && free() && !group->removing) {
+  Result<void> done;
+  while (done && due() && free() && !group->removing) {
     const SegmentRef segment = group->segments.front();
     group->segments.erase(group->segments.begin());
     // Readers that hold the segment go on reading it: the file lives until its last descriptor is closed.
     reader_.cold().forget(*group);
-    CO_TRY_VOID(
-        co_await context_.reactor.remove_file(context_.folder.segment(group->id, segment->first_index())));
-    ++context_.counters.segments_removed;
-    removed = true;
+    done = co_await context_.reactor.remove_file(context_.folder.segment(group->id, segment->first_index()));
+    // It may have gone although an error was told.
+    if (!done && done.error().code == ErrorCode::not_found) done = {};
+    if (done) {
+      ++context_.counters.segments_removed;
+      removed = true;
+    } else {
+      group->segments.insert(group->segments.begin(), segment);  // for the next round
+    }
   }
-  if (removed)
+  if (removed) {
     CO_TRY_VOID(
         context_.checked(co_await context_.reactor.sync_folder(context_.folder.group_folder(group->id))));
-  co_return Result<void>{};
+  }
+  co_return done;
 }
 
 }  // namespace millrace

@@ -137,6 +137,22 @@ TEST(ShardLog, ADeletionThatWasNotFinishedIsFinishedByTheNextStart) {
   EXPECT_FALSE(story.disk().read_file(folder + "/00000000000000000001.segment").has_value());
 }
 
+TEST(ShardLog, ASegmentThatCouldNotBeRemovedIsRemovedLater) {
+  LogStory story(70);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 20; ++i) expect_ok(co_await story.append(logs, k_group, 50'000));
+    const std::string first = DataFolder("data").segment(k_group, Index{1});
+    story.disk().faults().fail({.matches = on(Verb::remove_file, first), .error = EIO});
+    expect_ok(co_await story.trim(logs, k_group, Offset{15}));
+    co_await logs.reactor.sleep(std::chrono::milliseconds(50));
+    EXPECT_EQ(story.disk().faults().hits(), 1U);
+    EXPECT_FALSE(story.disk().read_file(first).has_value());
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+}
+
 TEST(ShardLog, AfterAFailedSyncNothingIsAcknowledged) {
   LogStory story(62);
   const auto ended = story.run([&](LogStory::Logs& logs) -> Task<void> {
