@@ -64,11 +64,19 @@ Result<std::optional<Offset>> Appender::find_original(const Group& group, const 
   return original;
 }
 
+bool Appender::is_memory_short(const NewEntry& entry) const {
+  return context_.unplaced_bytes != 0 &&
+         context_.unplaced_bytes + entry.payload.length > context_.options.unplaced_bytes_max;
+}
+
+bool Appender::is_admitted(const Group& group, const NewEntry& entry) const {
+  return !is_memory_short(entry) && has_room(group, room_for(entry));
+}
+
 Task<Result<void>> Appender::admit(const GroupRef& group, const NewEntry& entry, MonotonicTime deadline,
                                    SpaceFor who) {
   CO_TRY_VOID(context_.refusal(*group));
-  while (context_.unplaced_bytes != 0 &&
-         context_.unplaced_bytes + entry.payload.length > context_.options.unplaced_bytes_max) {
+  while (is_memory_short(entry)) {
     const bool in_time = co_await WaitUntil(context_.reactor, context_.space, deadline);
     CO_TRY_VOID(context_.refusal(*group));
     if (!in_time) {
@@ -145,7 +153,9 @@ Task<Result<Appended>> Appender::append(GroupRef group, NewEntry entry, AckLevel
     if (!original) co_return fail(original.error());
     co_return co_await answer_duplicate(group, **original, level);
   }
-  auto admitted = co_await admit(group, entry, deadline, who);
+  // As a rule there is nothing to wait for, and no coroutine to make.
+  Result<void> admitted;
+  if (!is_admitted(*group, entry)) admitted = co_await admit(group, entry, deadline, who);
   if (!admitted) {
     group->admission.unlock();
     co_return fail(std::move(admitted).error());

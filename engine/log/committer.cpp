@@ -100,10 +100,11 @@ Committer::Committer(LogContext& context, Journal& journal, Mover& mover, EntryC
       journal_number_(journal_number),
       complete_through_(journal.next_sequence() - 1),
       work_(context.reactor),
+      room_(context.reactor),
       completed_(context.reactor),
       idle_(context.reactor),
       gate_(context.reactor) {
-  context.wake_on_failure.insert(context.wake_on_failure.end(), {&work_, &completed_, &idle_});
+  context.wake_on_failure.insert(context.wake_on_failure.end(), {&work_, &room_, &completed_, &idle_});
 }
 
 void Committer::start() {
@@ -120,6 +121,7 @@ Task<void> Committer::stop() {
   }
   stopping_ = true;
   work_.wake_all();
+  room_.wake_all();
   idle_.wake_all();
   completed_.wake_all();
   co_await gate_.close();
@@ -142,7 +144,7 @@ Sequence Committer::add_records(const std::vector<JournalRecord>& records, Recor
     encode_journal_record(record, std::span(records_).subspan(at));
     ++record_count_;
   }
-  work_.wake_one();
+  retry();
   return journal_.next_sequence();
 }
 
@@ -179,8 +181,9 @@ Task<void> Committer::run() {
     co_await context_.reactor.yield();
     while (may_seal() && !context_.failure) {
       if (!seal()) {
-        // Memory comes back without a word to us; room in the journal comes with one.
-        co_await WaitUntil(context_.reactor, work_, context_.reactor.now() + k_retry);
+        // Memory comes back without a word to us; room in the journal comes with one. Appends that arrive
+        // meanwhile change nothing.
+        co_await WaitUntil(context_.reactor, room_, context_.reactor.now() + k_retry);
         break;
       }
     }
@@ -403,7 +406,7 @@ Task<void> Committer::finish(std::shared_ptr<Commit> commit) {
     complete(*first);
   }
   completed_.wake_all();
-  work_.wake_one();
+  retry();
   idle_.wake_all();
 }
 

@@ -44,7 +44,7 @@ class Committer {
   [[nodiscard]] WaitQueue& progress() { return completed_; }
   [[nodiscard]] Sequence next_sequence() const { return journal_.next_sequence(); }
   // A checkpoint has made room in the journal.
-  void room_made() { work_.wake_one(); }
+  void room_made() { retry(); }
   // Bytes of the journal that entries may not use, so that votes and cuts find room, and those that only
   // checkpoints may use.
   [[nodiscard]] std::uint64_t reserve() const;
@@ -56,6 +56,11 @@ class Committer {
   Task<void> run();
   Task<void> run_idle();
   Task<void> finish(std::shared_ptr<Commit> commit);
+  // What could not be sealed may find room or memory now.
+  void retry() {
+    work_.wake_one();
+    room_.wake_one();
+  }
   [[nodiscard]] bool has_work() const { return !touched_.empty() || !records_.empty() || want_empty_; }
   [[nodiscard]] bool may_seal() const;
   // False if the ring has no room or the pool no memory; everything is as it was.
@@ -86,6 +91,7 @@ class Committer {
   std::vector<Piece> pieces_;  // of the extents that are being sealed
   Sequence complete_through_;
   WaitQueue work_;
+  WaitQueue room_;  // waited for instead when there is work, and no room for it
   WaitQueue completed_;
   WaitQueue idle_;
   Gate gate_;
