@@ -130,6 +130,7 @@ Result<void> LogStory::run(const Script& script, End end) {
   const SimEnd reached = world_.run_until([&] { return !node_.running(); });
   EXPECT_EQ(reached, SimEnd::reached) << world_.waiting();
   if (reached != SimEnd::reached) node_.kill();
+  let_writes_land();  // of a process that was killed
   return outcome_;
 }
 

@@ -250,7 +250,11 @@ TEST(ShardLog, ATrimThatACheckpointFollowsAtOnceIsInIt) {
       std::uint64_t before = 0;
       do {
         before = counters.checkpoints;
-        expect_ok(co_await story.trim(logs, k_group, logs.of(k_group).view(k_group)->durable.next_offset));
+        const LogView view = *logs.of(k_group).view(k_group);
+        // There is nothing to trim, and no time passes by itself.
+        if (view.durable.next_offset == view.start.offset)
+          co_await logs.reactor.sleep(std::chrono::microseconds(1));
+        expect_ok(co_await story.trim(logs, k_group, view.durable.next_offset));
       } while (counters.checkpoints == before || counters.checkpoints < 1 + seed % 4);
       done = true;
     };
@@ -335,7 +339,8 @@ TEST(ShardLog, ASegmentWithoutAFooterIsScannedOnce) {
       }(logs, i));
     }
     co_await gate.close();
-    EXPECT_LT(read, 14_MiB);
+    // 6 MiB for the scan, and 1 MiB for each reader; scanned by each, it would be more than 50.
+    EXPECT_LT(read, 20_MiB);
     story.disk().faults().clear();
   }));
 }
@@ -343,7 +348,7 @@ TEST(ShardLog, ASegmentWithoutAFooterIsScannedOnce) {
 TEST(ShardLog, ASegmentIsAsOldAfterARestartAsItWasBefore) {
   LogStory story(77);
   story.log_options.retention_interval = std::chrono::seconds(1);
-  story.settings.segment_age = std::chrono::hours(1);
+  story.settings.segment_age = std::chrono::minutes(1);
   expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
     expect_ok(co_await story.create(logs, k_group));
     expect_ok(co_await story.append(logs, k_group, 1000));
@@ -351,7 +356,7 @@ TEST(ShardLog, ASegmentIsAsOldAfterARestartAsItWasBefore) {
   expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
     co_await logs.reactor.sleep(std::chrono::seconds(3));
     EXPECT_EQ(logs.of(k_group).size(k_group)->segments, 1U);
-    co_await logs.reactor.sleep(std::chrono::hours(1));
+    co_await logs.reactor.sleep(std::chrono::minutes(1));
     EXPECT_EQ(logs.of(k_group).size(k_group)->segments, 2U);
   }));
 }
@@ -589,8 +594,8 @@ TEST(ShardLog, AGroupIsCutWhileRetentionSealsItsSegments) {
     expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
       expect_ok(co_await story.create(logs, k_group));
       for (int round = 0; round < 5; ++round) {
-        for (int i = 0; i < 10; ++i) expect_ok(co_await story.append(logs, k_group, 60'000));
         const std::uint64_t before = logs.of(k_group).counters().segments_sealed;
+        for (int i = 0; i < 10; ++i) expect_ok(co_await story.append(logs, k_group, 60'000));
         while (logs.of(k_group).counters().segments_sealed == before) {
           co_await logs.reactor.sleep(std::chrono::microseconds(10));
         }
