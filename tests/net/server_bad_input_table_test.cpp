@@ -1,6 +1,7 @@
 // The list of bad inputs, one row each: what the peer hears, whether it is closed, and that nothing has
 // changed for anybody else: the same topics, offsets and bytes, no connection, request or buffer left behind.
 #include <gtest/gtest.h>
+#include <set>
 
 #include "engine/base/checksum.h"
 #include "engine/base/endian.h"
@@ -190,6 +191,13 @@ std::vector<BadInput> bad_names() {
          built(FrameType::delete_topic,
                [&](auto& builder) { return wire::CreateDeleteTopic(builder, builder.CreateString(name)); }),
          unknown_topic});
+    list.push_back({"alter" + of,
+                    built(FrameType::alter_topic,
+                          [&](auto& builder) {
+                            return wire::CreateAlterTopic(builder, builder.CreateString(name), nullptr,
+                                                          wire::CreateTopicSettingsChange(builder, 1u << 20));
+                          }),
+                    unknown_topic});
     list.push_back(
         {"describe" + of,
          built(FrameType::describe_topic,
@@ -230,6 +238,15 @@ std::vector<BadInput> bad_numbers() {
       return wire::CreateCreateTopic(builder, builder.CreateString("new"), partitions, settings);
     });
   };
+  using Setting = flatbuffers::Optional<std::uint64_t>;
+  const auto alter = [](Setting segment_bytes, Setting segment_ms, Setting retention_ms) {
+    return built(FrameType::alter_topic, [=](auto& builder) {
+      const auto change = wire::CreateTopicSettingsChange(builder, segment_bytes, segment_ms,
+                                                          flatbuffers::nullopt, retention_ms);
+      return wire::CreateAlterTopic(builder, builder.CreateString("orders"), nullptr, change);
+    });
+  };
+  constexpr Setting k_as_it_is = flatbuffers::nullopt;
   const auto list_offsets = [](unsigned spec) {
     return built(FrameType::list_offsets, [=](auto& builder) {
       return wire::CreateListOffsets(builder, wire::CreatePartition(builder, builder.CreateString("orders")),
@@ -247,6 +264,10 @@ std::vector<BadInput> bad_numbers() {
       {"too many partitions", create(k_partitions_max + 1, 0), invalid_argument},
       {"2^32 - 1 partitions", create(UINT32_MAX, 0), invalid_argument},
       {"settings of 2^64 - 1", create(1, UINT64_MAX), invalid_argument},
+      {"segments of 1 byte from now on", alter(1, k_as_it_is, k_as_it_is), invalid_argument},
+      {"segments of 2^64 - 1 bytes from now on", alter(UINT64_MAX, k_as_it_is, k_as_it_is), invalid_argument},
+      {"segments for 2^64 - 1 ms from now on", alter(k_as_it_is, UINT64_MAX, k_as_it_is), invalid_argument},
+      {"2^64 - 1 ms kept from now on", alter(k_as_it_is, k_as_it_is, UINT64_MAX), invalid_argument},
       {"an unknown acknowledgement",
        Peer::produce_frame(1, "orders", batch_of("x"), 0, static_cast<wire::Ack>(3)), invalid_argument},
       {"acknowledgement 255", Peer::produce_frame(1, "orders", batch_of("x"), 0, static_cast<wire::Ack>(255)),
@@ -353,7 +374,24 @@ std::vector<Bytes> harmless_requests() {
           FrameType::list_offsets,
           [&](auto& b) { return wire::CreateListOffsets(b, partition(b), wire::OffsetSpec::timestamp, 1); }),
       built(FrameType::trim, [&](auto& b) { return wire::CreateTrim(b, partition(b), 1); }),
+      built(FrameType::status, [](auto& b) { return wire::CreateStatus(b); }),
+      built(FrameType::alter_topic,
+            [](auto& b) {
+              return wire::CreateAlterTopic(b, b.CreateString("no/ne"), nullptr,
+                                            wire::CreateTopicSettingsChange(b, 1, 2, 3, 4), 5);
+            }),
+      built(FrameType::init_producer, [](auto& b) { return wire::CreateInitProducer(b); }),
   };
+}
+
+TEST(ServerBadInput, TheHarmlessRequestsAreOneOfEachType) {
+  std::set<int> types, all;
+  for (const Bytes& request : harmless_requests()) types.insert(int(request[k_type_at]));
+  for (int type = 0; type <= UINT8_MAX; ++type) {
+    if (request_type(static_cast<std::uint8_t>(type))) all.insert(type);
+  }
+  EXPECT_EQ(types, all);
+  EXPECT_EQ(harmless_requests().size(), all.size());
 }
 
 // Roots past the end, vtables outside, odd and overlapping, strings without their end, lengths that
@@ -415,11 +453,17 @@ TEST(ServerBadInput, AHundredThousandPipelinedFramesCostNoMoreThanTheirBounds) {
     {
       Peer takes = co_await Peer::greeted(here, server);
       here.spawn(push(takes, stream));
-      for (std::uint64_t i = 0; i < k_frames; ++i) {
+      std::uint64_t answers = 0, refused = 0;
+      while (answers < k_frames) {
         const Frame frame = co_await takes.receive();
+        EXPECT_FALSE(frame.ended()) << "after " << answers << " answers";
         if (frame.ended()) break;
-        EXPECT_EQ(frame.preamble.correlation, i);
+        EXPECT_EQ(frame.preamble.correlation, answers);
+        ++answers;
+        if (frame.error() == unknown_topic) ++refused;
       }
+      EXPECT_EQ(answers, k_frames);
+      EXPECT_EQ(refused, k_frames);
       co_await takes.close();
     }
     Peer takes_nothing = co_await Peer::greeted(here, server);
