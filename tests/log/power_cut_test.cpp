@@ -1,23 +1,21 @@
 // Power cuts in simulation: whatever the seed lets survive, nothing acknowledged is lost and no reader's
 // record goes away. And the proof that the story would find it: each sync of the log, left out, is found by
-// some seed.
+// a seed that the test names (tests/reactor/named_seed.h says how to find another).
 //
-// One seed again: MILLRACE_SEED=17 ctest -R OneSeed.Keeps
+// One seed again: MILLRACE_SEED=17 ctest -R ^OneSeed
 #include <cstdlib>
-#include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 #include <string>
 
 #include "tests/log/log_story.h"
 #include "tests/log/power_cut_story.h"
+#include "tests/reactor/named_seed.h"
 
 namespace millrace::test {
 namespace {
 
 constexpr std::uint64_t k_seeds_per_test = 50;
 constexpr std::uint64_t k_tests = 10;
-// A sync that is left out must be found by one of so many seeds.
-constexpr std::uint64_t k_seeds_to_find = 300;
 
 class PowerCut : public testing::TestWithParam<std::uint64_t> {};
 
@@ -63,39 +61,23 @@ TEST(OneSeed, KeepsWhatWasAcknowledged) {
 struct LeftOut {
   const char* name;
   SimMatch sync;
+  std::uint64_t seed;  // of a life that is spoilt without it
 };
 
 class SyncLeftOut : public testing::TestWithParam<LeftOut> {};
 
-// Runs the story without letting its failures count.
-bool finds_a_failure(std::uint64_t seed, const PowerCutOptions& options) {
-  testing::TestPartResultArray results;
-  {
-    testing::ScopedFakeTestPartResultReporter reporter(
-        testing::ScopedFakeTestPartResultReporter::INTERCEPT_ALL_THREADS, &results);
-    live_through_power_cuts(seed, options);
-  }
-  for (int i = 0; i < results.size(); ++i) {
-    if (results.GetTestPartResult(i).failed()) return true;
-  }
-  return false;
-}
-
-TEST_P(SyncLeftOut, IsFound) {
+TEST_P(SyncLeftOut, IsFoundByItsSeed) {
   PowerCutOptions options;
   options.ignore_syncs = GetParam().sync;
-  std::uint64_t seed = 1;
-  while (seed <= k_seeds_to_find && !finds_a_failure(seed, options)) ++seed;
-  EXPECT_LE(seed, k_seeds_to_find) << "nothing notices that this sync is missing";
-  RecordProperty("seed", static_cast<int>(seed));
+  expect_noticed(GetParam().name, GetParam().seed,
+                 [&](std::uint64_t seed) { live_through_power_cuts(seed, options); });
 }
 
 TEST(SendersThatDoNotSayWhoTheyAre, AreFoundToBeStoredTwice) {
   PowerCutOptions options;
   options.anonymous_senders = true;
-  std::uint64_t seed = 1;
-  while (seed <= k_seeds_to_find && !finds_a_failure(seed, options)) ++seed;
-  EXPECT_LE(seed, k_seeds_to_find) << "nothing notices";
+  expect_noticed("records that are stored twice", 3,
+                 [&](std::uint64_t seed) { live_through_power_cuts(seed, options); });
 }
 
 SimMatch writes_to(std::string part) {
@@ -105,22 +87,25 @@ SimMatch writes_to(std::string part) {
 INSTANTIATE_TEST_SUITE_P(
     Log, SyncLeftOut,
     testing::Values(
-        LeftOut{"JournalCommit", writes_to(".journal")},
+        LeftOut{"JournalCommit", writes_to(".journal"), 1},
         LeftOut{"SegmentExtent",
                 [](const SimAccess& a) {
                   return a.verb == Verb::write && a.path.ends_with(".new") && a.position != 0;
-                }},
+                },
+                1},
         LeftOut{"SegmentHeader",
                 [](const SimAccess& a) {
                   return a.verb == Verb::write && a.path.ends_with(".new") && a.position == 0;
-                }},
-        LeftOut{"GroupFolder", on(Verb::sync_folder, "groups/")},
+                },
+                1},
+        LeftOut{"GroupFolder", on(Verb::sync_folder, "groups/"), 1},
         LeftOut{"GroupsFolder",
-                [](const SimAccess& a) { return a.verb == Verb::sync_folder && a.path.ends_with("groups"); }},
-        LeftOut{"JournalFolder", on(Verb::sync_folder, "journal")},
+                [](const SimAccess& a) { return a.verb == Verb::sync_folder && a.path.ends_with("groups"); },
+                1},
+        LeftOut{"JournalFolder", on(Verb::sync_folder, "journal"), 1},
         LeftOut{"DataFolder",
-                [](const SimAccess& a) { return a.verb == Verb::sync_folder && a.path == "data"; }},
-        LeftOut{"Identity", [](const SimAccess& a) { return a.path.ends_with("identity"); }}),
+                [](const SimAccess& a) { return a.verb == Verb::sync_folder && a.path == "data"; }, 1},
+        LeftOut{"Identity", [](const SimAccess& a) { return a.path.ends_with("identity"); }, 3}),
     [](const testing::TestParamInfo<LeftOut>& info) { return info.param.name; });
 
 }  // namespace
