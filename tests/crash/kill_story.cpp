@@ -1,9 +1,12 @@
 #include "tests/crash/kill_story.h"
 
+#include <algorithm>
 #include <csignal>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
+#include <optional>
+
+#include "tests/crash/folder_watch.h"
 
 namespace millrace::test {
 namespace {
@@ -37,13 +40,12 @@ LoadMix KillStory::some_load() {
   return mix;
 }
 
-void KillStory::take_some_turns() {
-  for (std::uint64_t i = random_.below(3000); i > 0; --i) ::sched_yield();
-}
-
 void KillStory::kill_under_load() {
+  std::optional<FolderWatch> watch(data());
   ServerProcess server(data(), some_flags());
   ASSERT_FALSE(server.address().empty());
+  steps_of_a_start_ = watch->count();
+  watch.reset();  // it would slow down what follows
   const LoadMix mix = some_load();
   std::uint64_t batches = random_.between(1, 150);
   with_client(server, [&](Client& client) -> Task<void> {
@@ -51,7 +53,9 @@ void KillStory::kill_under_load() {
     if (testing::Test::HasFailure()) co_return;
     Load load(client, ledger_, random_, mix);
     load.on_acknowledged = [&] {
-      if (--batches == 0) server.process().signal(SIGKILL);
+      if (--batches != 0) return;
+      server.process().signal(SIGKILL);
+      ++met_.working;
     };
     co_await load.run();
   });
@@ -60,20 +64,28 @@ void KillStory::kill_under_load() {
 }
 
 void KillStory::kill_while_starting() {
+  FolderWatch watch(data());
   Process server(tools::test::serve_arguments(data(), some_flags()));
-  take_some_turns();
+  ASSERT_GT(steps_of_a_start_, 0u) << "no start has been seen yet";
+  watch.wait(random_.between(1, steps_of_a_start_), server.output());
   server.signal(SIGKILL);
   ASSERT_EQ(server.wait(), k_killed) << server.errors();
+  if (watch.count() != 0 && server.rest_of_output().empty()) ++met_.starting;
 }
 
 void KillStory::kill_while_stopping() {
   ServerProcess server(data(), some_flags());
   ASSERT_FALSE(server.address().empty());
+  static_cast<void>(server.process().read_line());
+  static_cast<void>(server.process().read_line());
+  FolderWatch watch(data());
   server.process().signal(SIGTERM);
-  take_some_turns();
+  watch.wait(random_.between(1, steps_of_a_stop_), server.process().output());
   server.process().signal(SIGKILL);
   const int status = server.process().wait();
   ASSERT_TRUE(status == k_killed || status == 0) << status << "\n" << server.process().errors();
+  if (status == 0) steps_of_a_stop_ = std::max<std::uint64_t>(1, watch.count());
+  if (status == k_killed) ++met_.stopping;
 }
 
 void KillStory::expect_everything() {

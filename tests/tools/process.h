@@ -28,6 +28,8 @@ class Process {
   // The next line of its output with its end, waiting for it; "" at the end of the output.
   [[nodiscard]] std::string read_line();
   void close_output();
+  // Of its output, for poll().
+  [[nodiscard]] int output() const { return output_; }
 
   void signal(int number);
   // Waits for its end; the exit status, or 128 + the signal that ended it.
