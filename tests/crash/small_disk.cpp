@@ -1,6 +1,6 @@
 #include "tests/crash/small_disk.h"
 
-#include <cstdio>
+#include <array>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -42,29 +42,25 @@ bool run_quietly(const std::string& command) {
   return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
 }
 
-bool mount_disk(SmallDiskKind kind, std::uint64_t bytes, const std::string& image, const std::string& at) {
-  if (::mkdir(at.c_str(), 0700) != 0 || !own_mounts()) return false;
+// How far mounting came; as a child's exit status, too.
+enum Mounted : std::size_t { mounted, no_own_mounts, no_mount, no_mkfs, no_loop };
+constexpr std::array k_reasons = {"", "the system grants no mount namespace, not even with a user namespace",
+                                  "it may not mount one", "mkfs.ext4 fails",
+                                  "it may not mount an image with a loop device"};
+
+Mounted mount_disk(SmallDiskKind kind, std::uint64_t bytes, const std::string& image, const std::string& at) {
+  if (::mkdir(at.c_str(), 0700) != 0 || !own_mounts()) return no_own_mounts;
   if (kind == SmallDiskKind::tmpfs) {
-    return ::mount("none", at.c_str(), "tmpfs", 0, fmt::format("size={}", bytes).c_str()) == 0;
+    const std::string size = fmt::format("size={}", bytes);
+    return ::mount("none", at.c_str(), "tmpfs", 0, size.c_str()) == 0 ? mounted : no_mount;
   }
   // One journal of the file system's own, and no blocks kept back for root: what is full is full for
   // everybody.
-  return run_quietly(fmt::format("truncate -s {} {}", bytes, image)) &&
-         run_quietly(fmt::format("mkfs.ext4 -q -m 0 {}", image)) &&
-         run_quietly(fmt::format("mount -o loop {} {}", image, at));
-}
-
-// In a child, so that this process keeps its own mounts until a test wants others.
-bool can_mount(SmallDiskKind kind) {
-  const tools::test::TestFolder folder;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const bool mounted = mount_disk(kind, 16u << 20, folder.path("image"), folder.path("disk"));
-    if (mounted) ::umount2(folder.path("disk").c_str(), MNT_DETACH);
-    ::_exit(mounted ? 0 : 1);
+  if (!run_quietly(fmt::format("truncate -s {} {}", bytes, image)) ||
+      !run_quietly(fmt::format("mkfs.ext4 -q -m 0 {}", image))) {
+    return no_mkfs;
   }
-  int status = 0;
-  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  return run_quietly(fmt::format("mount -o loop {} {}", image, at)) ? mounted : no_loop;
 }
 
 }  // namespace
@@ -73,20 +69,23 @@ const char* name(SmallDiskKind kind) {
   return kind == SmallDiskKind::ext4 ? "Ext4" : "Tmpfs";
 }
 
-std::vector<SmallDiskKind> mountable_disks() {
-  std::vector<SmallDiskKind> mountable;
-  for (const SmallDiskKind kind : {SmallDiskKind::ext4, SmallDiskKind::tmpfs}) {
-    if (can_mount(kind)) {
-      mountable.push_back(kind);
-    } else {
-      std::fprintf(stderr, "this machine lets no test mount %s; FullDisk has no case for it\n", name(kind));
-    }
+// In a child, so that this process keeps its own mounts until a test wants others.
+std::string why_not_mountable(SmallDiskKind kind) {
+  const tools::test::TestFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const Mounted how = mount_disk(kind, 16u << 20, folder.path("image"), folder.path("disk"));
+    if (how == mounted) ::umount2(folder.path("disk").c_str(), MNT_DETACH);
+    ::_exit(static_cast<int>(how));
   }
-  return mountable;
+  int status = 0;
+  CHECK(child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status));
+  return k_reasons.at(static_cast<std::size_t>(WEXITSTATUS(status)));
 }
 
 SmallDisk::SmallDisk(SmallDiskKind kind, std::uint64_t bytes) {
-  CHECK(mount_disk(kind, bytes, folder_.path("image"), folder_.path("disk")), "cannot mount {}", name(kind));
+  const Mounted how = mount_disk(kind, bytes, folder_.path("image"), folder_.path("disk"));
+  CHECK(how == mounted, "cannot mount {}: {}", name(kind), k_reasons.at(how));
 }
 
 void SmallDisk::make_read_only() {

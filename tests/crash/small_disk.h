@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "tests/tools/process.h"
 
@@ -15,8 +14,8 @@ enum class SmallDiskKind : std::uint8_t {
 };
 [[nodiscard]] const char* name(SmallDiskKind kind);
 
-// Those that this machine lets a test mount; says on standard error which it does not.
-[[nodiscard]] std::vector<SmallDiskKind> mountable_disks();
+// Why this machine lets no test mount one; "" when it does.
+[[nodiscard]] std::string why_not_mountable(SmallDiskKind kind);
 
 // Mounted as long as it lives, for this process and its children alone. CHECKs that it can be.
 class SmallDisk {
