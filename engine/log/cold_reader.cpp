@@ -168,7 +168,21 @@ Task<Result<SegmentRef>> ColdReader::find_segment(GroupRef group, Offset from) {
   co_return SegmentRef{};
 }
 
+// A trim may take a file from under the search. What was before it is gone, too, so it looks again at what is
+// left.
 Task<Result<ColdReader::Cursor>> ColdReader::find(GroupRef group, Offset from) {
+  const auto first_index = [&] {
+    return group->segments.empty() ? Index{0} : group->segments.front()->first_index();
+  };
+  while (true) {
+    const Index first = first_index();
+    auto found = co_await find_once(group, from);
+    const bool was_removed = !found && found.error().code == ErrorCode::not_found && first_index() != first;
+    if (!was_removed || group->removing) co_return found;
+  }
+}
+
+Task<Result<ColdReader::Cursor>> ColdReader::find_once(GroupRef group, Offset from) {
   Cursor cursor;
   cursor.group = group->id;
   CO_TRY(cursor.segment, co_await find_segment(group, from));

@@ -57,6 +57,7 @@ class ColdReader {
 
   [[nodiscard]] std::optional<Cursor> take_cursor(GroupId group, Offset from);
   Task<Result<Cursor>> find(GroupRef group, Offset from);
+  Task<Result<Cursor>> find_once(GroupRef group, Offset from);
   Task<Result<Chunk>> next_chunk(const Group& group, Cursor& cursor, std::uint64_t bytes_min);
   void read_ahead(const Group& group, Cursor& cursor);
   [[nodiscard]] Result<void> gather(const Group& group, Cursor& cursor, const Chunk& chunk, Offset from,

@@ -183,7 +183,7 @@ Task<Result<Offset>> LogReader::where_to_search(GroupRef group, std::int64_t tim
     if (!segment->indexed) {
       auto prepared = co_await cold_.prepare(group, segment);
       const bool is_trimmed = std::ranges::find(group->segments, segment) == group->segments.end();
-      if (!prepared && is_trimmed) {
+      if (!prepared && is_trimmed && !group->removing) {
         segment = segment_after(*group, *segment);
         continue;
       }

@@ -740,5 +740,41 @@ TEST(ShardLog, AFolderOpensWithAnyNumberOfShards) {
   story.expect_everything();
 }
 
+// The story: 1. after a restart no file of a segment is open; 2. a trim removes files; 3. another trim, a
+// read and a search by time are on their way to them; 4. they look again at what is left.
+TEST(ShardLog, NobodyIsToldOfAFileThatATrimTookFromUnderHim) {
+  const auto goes_well = [](const auto& result) {
+    EXPECT_TRUE(result || result.error().code == ErrorCode::offset_out_of_range) << result.error().message;
+  };
+  const auto look = [&](LogStory::Logs& logs, Duration after, int what, std::int64_t at) -> Task<void> {
+    static_cast<void>(co_await logs.reactor.sleep(after));
+    ShardLog& log = logs.of(k_group);
+    if (what == 0) goes_well(co_await log.trim(k_group, Offset{at}));
+    if (what == 1) goes_well(co_await log.read(k_group, Offset{at}, 1));
+    if (what == 2) goes_well(co_await log.offset_for_timestamp(k_group, 2));
+  };
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    LogStory story(seed);
+    SimRandom& random = story.world().random();
+    story.settings.segment_size = 64_KiB;
+    story.log_options.cache_bytes = 64_KiB;
+    expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+      expect_ok(co_await story.create(logs, k_group));
+      for (int i = 0; i < 40; ++i) expect_ok(co_await story.append(logs, k_group, 50'000));
+    }));
+    expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+      Gate gate(logs.reactor);
+      gate.spawn(look(logs, Duration::zero(), 0, 20));
+      for (int i = 0; i < 60; ++i) {
+        const auto after = std::chrono::microseconds(random.below(10'000));
+        gate.spawn(look(logs, after, static_cast<int>(random.below(3)),
+                        static_cast<std::int64_t>(random.below(40))));
+      }
+      co_await gate.close();
+    }));
+    ASSERT_FALSE(HasFailure()) << "seed " << seed;
+  }
+}
+
 }  // namespace
 }  // namespace millrace::test
