@@ -46,6 +46,28 @@ class Life {
     story_.setup.log.retention_interval = std::chrono::milliseconds(5);
   }
 
+  // Of what was lived; starts the server to see. A log begins beyond what trims asked for only by retention.
+  [[nodiscard]] std::string missed() {
+    bool trimmed = false, retained = false;
+    begin();
+    story_.run_script([&](Reactor& reactor, Address server) -> Task<void> {
+      Client client(reactor, {.server = server});
+      for (const auto& [name, topic] : ledger_.topics()) {
+        for (const LedgerPartition& partition : topic.partitions) {
+          const auto start = co_await client.list_offset(partition.name, OffsetQuery::earliest);
+          trimmed |= partition.start_asked > 0;
+          retained |= start && start->offset.value() > partition.start_asked;
+        }
+      }
+    });
+    stop();
+    return missed_of({{"checkpoint", reached_["log_checkpoints"] != 0},
+                      {"roll", reached_["log_segments_sealed"] != 0},
+                      {"cold read", reached_["log_reads_cold"] != 0},
+                      {"retention", retained},
+                      {"trim", trimmed}});
+  }
+
   [[nodiscard]] SimFaults& faults() { return story_.server().disk().faults(); }
 
   void live() {
@@ -90,6 +112,9 @@ class Life {
                               .connect_patience = Duration::zero(),
                               .request_timeout = std::chrono::minutes(10)});
       co_await Load(client, ledger_, story_.world().random(), the_load()).run();
+      const auto status = co_await client.status();
+      if (!status) co_return;  // the fault has ended it
+      for (const auto& [name, value] : status->counters) reached_[name] += value;
     });
   }
 
@@ -116,6 +141,7 @@ class Life {
 
   ServerStory story_;
   Ledger ledger_;
+  std::map<std::string, std::uint64_t> reached_;  // counters of all starts
 };
 
 }  // namespace
@@ -123,7 +149,9 @@ class Life {
 IoFaultBound count_server_operations(const IoFault& fault) {
   Life life;
   life.live();
-  return {fault.bound(life.faults()), life.faults().describe()};
+  IoFaultBound bound{fault.bound(life.faults()), life.faults().describe(), ""};
+  bound.missed = life.missed();
+  return bound;
 }
 
 std::uint64_t serve_with_fault(const IoFault& fault, std::uint64_t n) {

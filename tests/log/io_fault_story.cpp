@@ -23,6 +23,16 @@ class Life {
 
   LogStory& story() { return story_; }
 
+  // Nobody has trimmed the group that is retained, so what it has lost went by retention.
+  [[nodiscard]] std::string missed() {
+    return missed_of({{"checkpoint", reached_.checkpoints != 0},
+                      {"roll", reached_.segments_sealed != 0},
+                      {"cold read", reached_.reads_cold != 0},
+                      {"retention", retained_},
+                      {"trim", story_.groups[k_plain].start > 0},
+                      {"truncation", truncations_ != 0}});
+  }
+
   // The life that the faults are for: three starts, two stops.
   void live() {
     note(story_.run([this](LogStory::Logs& logs) { return first(logs); }));
@@ -97,7 +107,7 @@ class Life {
     const LogStory::Known& known = story_.groups[group];
     if (!is_there(logs, group) || known.cut || known.acknowledged.size() < 6) co_return;
     const auto last = std::prev(known.acknowledged.end(), 5)->first;
-    note(co_await story_.truncate(logs, group, Index{known.indexes.at(last)}));
+    if (note(co_await story_.truncate(logs, group, Index{known.indexes.at(last)}))) ++truncations_;
   }
 
   Task<void> remove(LogStory::Logs& logs, GroupId group) {
@@ -124,6 +134,7 @@ class Life {
     }
     co_await logs.reactor.sleep(k_rest);
     co_await look(logs);
+    note_reached(logs);
   }
 
   Task<void> later(LogStory::Logs& logs) {
@@ -137,6 +148,17 @@ class Life {
     co_await logs.reactor.sleep(k_rest);
     co_await cut(logs, k_cut);
     co_await append(logs, k_cut, 1'000);
+    note_reached(logs);
+  }
+
+  void note_reached(const LogStory::Logs& logs) {
+    for (const auto& log : logs.shards) {
+      reached_.checkpoints += log->counters().checkpoints;
+      reached_.segments_sealed += log->counters().segments_sealed;
+      reached_.reads_cold += log->counters().reads_cold;
+    }
+    const auto busy = logs.of(k_busy).view(k_busy);
+    retained_ |= busy && busy->start.offset > Offset{0};
   }
 
   void go_on(LogStory::End end) {
@@ -162,6 +184,9 @@ class Life {
   }
 
   LogStory story_;
+  LogCounters reached_;  // of all starts
+  bool retained_ = false;
+  std::uint64_t truncations_ = 0;
 };
 
 }  // namespace
@@ -170,7 +195,7 @@ IoFaultBound count_operations(const IoFault& fault) {
   Life life;
   life.live();
   const SimFaults& faults = life.story().disk().faults();
-  return {fault.bound(faults), faults.describe()};
+  return {fault.bound(faults), faults.describe(), life.missed()};
 }
 
 std::uint64_t live_with_fault(const IoFault& fault, std::uint64_t n) {

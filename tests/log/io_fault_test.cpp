@@ -23,6 +23,7 @@ TEST_P(IoFaults, AtEveryOperationLoseNothingAcknowledgedAndHangNothing) {
   const IoFaultBound bound = count_operations(fault);
   ASSERT_GE(bound.operations, fault.hits_transfers_alone() ? k_transfers_min : k_operations_min)
       << bound.described;
+  ASSERT_EQ(bound.missed, "") << bound.described;
   sweep(fault, bound, 1 + slice, k_slices, live_with_fault);
 }
 INSTANTIATE_TEST_SUITE_P(Log, IoFaults,

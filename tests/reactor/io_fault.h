@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <initializer_list>
 #include <string>
+#include <utility>
 
 #include "engine/reactor/sim_faults.h"
 
@@ -51,7 +53,19 @@ inline constexpr std::array k_io_faults = {
 struct IoFaultBound {
   std::uint64_t operations = 0;
   std::string described;
+  // What the life is for and did not come to: "" or, say, "no checkpoint, no cold read". Operations that
+  // never happen cannot be hit.
+  std::string missed;
 };
+
+// "no NAME" of each that did not happen.
+inline std::string missed_of(std::initializer_list<std::pair<const char*, bool>> happened) {
+  std::string missed;
+  for (const auto& [what, has] : happened) {
+    if (!has) missed.append(missed.empty() ? "no " : ", no ").append(what);
+  }
+  return missed;
+}
 
 // Lives with the fault at the nth operation, and gives how many were hit.
 using LiveWithFault = std::uint64_t (*)(const IoFault& fault, std::uint64_t n);
