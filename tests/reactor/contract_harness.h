@@ -54,6 +54,12 @@ ErrorCode code_of(const Result<T>& result) {
   return result ? ErrorCode{} : result.error().code;
 }
 
+// Returns in the reactor's next turn. What was begun before is with the backend then.
+inline Task<void> next_turn(Reactor& reactor) {
+  co_await reactor.yield();
+  co_await reactor.yield();
+}
+
 inline std::ostream& operator<<(std::ostream& out, ErrorCode code) {
   return out << name(code);
 }

@@ -1,4 +1,7 @@
 // The contract of Reactor: coroutines, timers, cancellation, other shards, the end.
+//
+// Durations are here only where timers are what is tested, and as hours that never pass. What has to happen
+// first is waited for by what the reactor does: its next turn, an operation, a message.
 #include <gmock/gmock.h>
 
 #include "engine/base/limits.h"
@@ -12,6 +15,12 @@ using std::chrono_literals::operator""h;
 using std::chrono_literals::operator""ms;
 
 using Trace = std::vector<std::string>;
+
+// Looks again behind one operation after the other, however long they take: if a buffer were kept, the test
+// would not end.
+Task<void> until_buffers_are(Reactor& reactor, std::uint64_t bytes, std::string folder) {
+  while (reactor.buffers().bytes_in_use() > bytes) must(co_await reactor.list(folder));
+}
 
 TEST_P(ReactorContract, NoResultIsThereBeforeTheVerbHasReturned) {
   run([&](Reactor& reactor) -> Task<void> {
@@ -90,10 +99,10 @@ TEST_P(ReactorContract, ADroppedOperationKeepsItsBufferUntilItHasEnded) {
     const auto before = reactor.buffers().bytes_in_use();
     {
       auto dropped = reactor.receive(pair.server, space(reactor, 4096));
-      co_await reactor.sleep(1ms);
+      co_await next_turn(reactor);
       EXPECT_EQ(reactor.buffers().bytes_in_use(), before + 4096);
     }
-    for (int i = 0; i < 1000 && reactor.buffers().bytes_in_use() > before; ++i) co_await reactor.sleep(1ms);
+    co_await until_buffers_are(reactor, before, path("."));
     EXPECT_EQ(reactor.buffers().bytes_in_use(), before);
     // The socket still works.
     auto receiving = reactor.receive(pair.server, space(reactor, 4096));
@@ -115,7 +124,7 @@ TEST_P(ReactorContract, OperationsDroppedInTheirFirstTurnEnd) {
       (void)reactor.accept(pair.listener);
       (void)reactor.list(path("."));
     }
-    for (int i = 0; i < 1000 && reactor.buffers().bytes_in_use() > before; ++i) co_await reactor.sleep(1ms);
+    co_await until_buffers_are(reactor, before, path("."));
     EXPECT_EQ(reactor.buffers().bytes_in_use(), before);
   });
 }
@@ -132,10 +141,10 @@ TEST_P(ReactorContract, ACoroutineMayBeDestroyedWhileItWaits) {
       auto task = wait(reactor, pair.server, space(reactor, 4096));
       auto handle = task.release();
       handle.resume();
-      co_await reactor.sleep(1ms);
+      co_await next_turn(reactor);
       handle.destroy();
     }
-    for (int i = 0; i < 1000 && reactor.buffers().bytes_in_use() > before; ++i) co_await reactor.sleep(1ms);
+    co_await until_buffers_are(reactor, before, path("."));
     EXPECT_EQ(reactor.buffers().bytes_in_use(), before);
   });
 }
@@ -154,7 +163,7 @@ TEST_P(ReactorContract, ACoroutineMayBeDestroyedBetweenItsResultAndItsTurn) {
     handle.resume();
     must(co_await mine);
     handle.destroy();
-    co_await reactor.sleep(1ms);
+    co_await next_turn(reactor);
   });
 }
 
@@ -222,7 +231,8 @@ TEST_P(ReactorContract, WorkOnAnotherShardBringsItsResultBack) {
 TEST_P(ReactorContract, AnIdleShardIsWoken) {
   run(2, [&](Reactor& reactor) -> Task<void> {
     for (int i = 0; i < 20; ++i) {
-      co_await reactor.sleep(1ms);  // long enough for the other to fall asleep, though nothing depends on it
+      // Meanwhile the other has nothing to do and falls asleep, though nothing depends on it.
+      must(co_await reactor.list(path(".")));
       co_await on_shard(reactor, ShardId{1}, [](Reactor&) -> Task<void> { co_return; });
     }
   });
@@ -230,24 +240,24 @@ TEST_P(ReactorContract, AnIdleShardIsWoken) {
 
 TEST_P(ReactorContract, AWaiterForAnotherShardMayBeDestroyed) {
   run(2, [&](Reactor& reactor) -> Task<void> {
-    auto done = std::make_shared<bool>(false);
-    auto wait = [](Reactor& here, std::shared_ptr<bool> flag) -> Task<void> {
-      co_await on_shard(here, ShardId{1}, [flag](Reactor& there) -> Task<void> {
-        must(co_await there.sleep(1ms));
-        *flag = true;
+    WaitQueue changed(reactor);
+    bool done = false;
+    const auto work = [&, folder = path(".")](Reactor& there) -> Task<void> {
+      must(co_await there.list(folder));
+      there.post(ShardId{0}, [&](Reactor&) {
+        done = true;
+        changed.wake_all();
       });
+    };
+    auto wait = [](Reactor& here, auto on_the_other) -> Task<void> {
+      co_await on_shard(here, ShardId{1}, on_the_other);
       ADD_FAILURE() << "a destroyed coroutine was resumed";
     };
-    auto handle = wait(reactor, done).release();
+    auto handle = wait(reactor, work).release();
     handle.resume();
     handle.destroy();
     // The work there finishes all the same.
-    bool finished = false;
-    for (int i = 0; i < 1000 && !finished; ++i) {
-      co_await reactor.sleep(1ms);
-      finished = co_await on_shard(reactor, ShardId{1}, [done](Reactor&) -> Task<bool> { co_return *done; });
-    }
-    EXPECT_TRUE(finished);
+    while (!done) co_await changed.wait();
   });
 }
 
@@ -283,7 +293,9 @@ TEST_P(ReactorContract, AReactorStopsWithOperationsInFlight) {
     reactor.spawn(write(reactor, file));
     reactor.spawn(wait(reactor));
     reactor.spawn(call(reactor));
-    co_await reactor.sleep(1ms);
+    co_await next_turn(reactor);
+    // Behind the call, so that what it calls has begun.
+    co_await on_shard(reactor, ShardId{1}, [](Reactor&) -> Task<void> { co_return; });
   });
 }
 

@@ -228,9 +228,9 @@ TEST(UringLock, IsRefusedWhileAnotherHolderHasIt) {
   ASSERT_EQ(::flock(holder.get(), LOCK_EX | LOCK_NB), 0);
   must(run_uring({}, [&](UringReactor& reactor) -> Task<void> {
     EXPECT_EQ(code_of(co_await reactor.lock(path)), ErrorCode::folder_in_use);
-    // The holder lets go while the reactor tries again.
+    // The holder lets go while the reactor tries again, as it does for a while.
     auto locking = reactor.lock(path);
-    must(co_await reactor.sleep(std::chrono::milliseconds(1)));
+    co_await next_turn(reactor);
     holder = {};
     must(co_await locking);
   }));
@@ -277,7 +277,7 @@ TEST(UringLock, ThatCannotBeGivenToAllShardsIsFree) {
 TEST(UringProcess, SignalsComeOutOfWaitSignal) {
   must(run_uring({.ring = {.signals = true}, .log = {}}, [](UringReactor& reactor) -> Task<void> {
     auto waiting = reactor.wait_signal();
-    must(co_await reactor.sleep(std::chrono::milliseconds(1)));
+    co_await next_turn(reactor);
     ::kill(::getpid(), SIGTERM);
     EXPECT_EQ(must(co_await waiting), static_cast<std::uint64_t>(SIGTERM));
     ::kill(::getpid(), SIGINT);
@@ -299,7 +299,7 @@ TEST(UringProcess, StandardInputIsAStream) {
     const File input = reactor.standard_input();
     const Slice into = space(reactor, 4096);
     auto reading = reactor.read(input, into, 0);
-    must(co_await reactor.sleep(std::chrono::milliseconds(1)));
+    co_await next_turn(reactor);
     EXPECT_EQ(::write(writer.get(), "one", 3), 3);
     EXPECT_EQ(must(co_await reading), 3U);
     EXPECT_EQ(::write(writer.get(), "more", 4), 4);
@@ -395,7 +395,7 @@ TEST(UringShards, MessagesForAStoppedShardAreDestroyed) {
                                               if (reactor.shard() == ShardId{1}) co_return;
                                               for (int i = 0; i < 5000; ++i)
                                                 reactor.post(ShardId{1}, [alive](Reactor&) {});
-                                              must(co_await reactor.sleep(std::chrono::milliseconds(1)));
+                                              co_await next_turn(reactor);
                                             }));
     threads->join();
   }
