@@ -497,16 +497,18 @@ TEST_F(EndToEnd, SigtermUnderLoadEndsWellAndWhatWasAcknowledgedIsThere) {
     acked += producer.read_line();
   }
   server_.process().signal(SIGTERM);
-  producer.write_input("after\n");
   EXPECT_EQ(server_.process().wait(), 0);
+  producer.write_input("after\n");
   producer.close_input();
   acked += producer.rest_of_output();
   const int status = producer.wait();
-  EXPECT_THAT(status, testing::AnyOf(k_exit_ok, k_exit_failure, k_exit_unavailable, k_exit_unknown));
+  // What was on its way when the server stopped may have been taken; what came later was not.
+  EXPECT_THAT(status, testing::AnyOf(k_exit_unavailable, k_exit_unknown));
   ServerProcess again(folder_.path("data"));
   const std::string read = run({"consume", "t", "-e", "-f", "%o %s\\n", "-s", again.address()}).output;
   EXPECT_TRUE(read.starts_with(acked))
       << "acknowledged: " << lines_of(acked).size() << ", read: " << lines_of(read).size();
+  EXPECT_THAT(read, testing::Not(HasSubstr(" after\n")));
   EXPECT_EQ(again.stop(), 0);
 }
 
