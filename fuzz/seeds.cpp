@@ -1,6 +1,7 @@
 // fuzz_seeds FOLDER: first inputs for the fuzz targets, made by the product's own writers.
 #include "fuzz/seeds.h"
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -206,6 +207,9 @@ void seed_journal(const Seeds& seeds) {
                     {{k_group, EntryRecord{second}}, {k_group, EntryRecord{third}}}});
   write("extent",
         {{{k_group, state}, checkpoint}, {{k_group, extent}}, {{k_group, VoteRecord{Term{2}, NodeId{1}}}}});
+  ProducerRecord producer;
+  producer.state = {.id = 77, .epoch = 1, .count = 1, .next_sequence = 1, .batches = {}};
+  write("producer", {{{k_group, state}, checkpoint}, {{k_group, extent}, {k_group, producer}}, {}});
   CutRecord cut{after_first, {Index{1}, k_block_size + 8, false}};
   write("cut", {{{k_group, state}, checkpoint},
                 {{k_group, extent}, {k_group, cut}},
@@ -239,68 +243,127 @@ void seed_identity(const Seeds& seeds) {
 
 // ---- the wire -----------------------------------------------------------------
 
-class Requests {
+class Frames {
  public:
-  explicit Requests(const Seeds& seeds) : seeds_(seeds) {}
+  explicit Frames(const Seeds& seeds) : seeds_(seeds) {}
   template <class Build>
-  void write(std::uint8_t which, FrameType type, const std::string& name, Build build) {
+  void request(FrameType type, const std::string& name, Build build) {
+    const Bytes table = write(number(type), name, build);
+    const Bytes batch = type == FrameType::produce ? batch_of(2, Codec::none) : Bytes{};
+    InputWriter piece;
+    piece.put<std::uint8_t>(0).put<std::uint8_t>(0).put<std::uint8_t>(number(type)).put<std::uint8_t>(1);
+    seeds_.write("server", name, piece.put_chunk(table).put_chunk(batch));
+  }
+  template <class Build>
+  void answer(FrameType type, const std::string& name, Build build) {
+    write(answer_to(type), name, build);
+  }
+  void expect_all() const {
+    for (std::uint8_t type = 0; type < k_answer_bit; ++type) {
+      if (const auto request = request_type(type))
+        CHECK(written_.contains(type) && written_.contains(answer_to(*request)), "type {} has no seed", type);
+    }
+    CHECK(written_.contains(number(FrameType::error)));
+  }
+
+ private:
+  template <class Build>
+  Bytes write(std::uint8_t type, const std::string& name, Build build) {
     flatbuffers::FlatBufferBuilder builder;
     builder.Finish(build(builder));
     const auto table = table_bytes(builder);
     seeds_.write("request", name,
-                 InputWriter().put<std::uint8_t>(which).put<std::uint8_t>(0).put_bytes(table));
+                 InputWriter().put<std::uint8_t>(type).put<std::uint8_t>(0).put_bytes(table));
     Bytes frame(k_preamble_size + table.size());
-    encode_frame(number(type), 42, table, 0, frame);
+    encode_frame(type, 42, table, 0, frame);
     seeds_.write("frame", name, InputWriter().put<std::uint8_t>(1).put_bytes(frame));
-    InputWriter piece;
-    piece.put<std::uint8_t>(0).put<std::uint8_t>(0).put<std::uint8_t>(number(type)).put<std::uint8_t>(1);
-    const Bytes batch = type == FrameType::produce ? batch_of(2, Codec::none) : Bytes{};
-    if (which <= 9) seeds_.write("server", name, piece.put_chunk(table).put_chunk(batch));
+    written_.insert(type);
+    return {table.begin(), table.end()};
   }
-
- private:
   const Seeds& seeds_;
+  std::set<std::uint8_t> written_;
 };
 
-void seed_wire(const Seeds& seeds) {
-  Requests requests(seeds);
+void seed_requests(Frames& frames) {
   const wire::Id id(1, 2);
   const auto partition = [](auto& b) { return wire::CreatePartitionDirect(b, "orders", nullptr, 1); };
-  requests.write(0, FrameType::hello, "hello",
+  frames.request(FrameType::hello, "hello",
                  [&](auto& b) { return wire::CreateHelloDirect(b, 1, 1, 0, "seed", &id); });
-  requests.write(1, FrameType::create_topic, "create_topic", [&](auto& b) {
+  frames.request(FrameType::create_topic, "create_topic", [&](auto& b) {
     return wire::CreateCreateTopicDirect(b, "orders", 3,
                                          wire::CreateTopicSettings(b, 1u << 20, 60'000, 1u << 30, 0), 100);
   });
-  requests.write(2, FrameType::list_topics, "list_topics",
+  frames.request(FrameType::list_topics, "list_topics",
                  [&](auto& b) { return wire::CreateListTopicsDirect(b, "a"); });
-  requests.write(3, FrameType::describe_topic, "describe_topic",
+  frames.request(FrameType::describe_topic, "describe_topic",
                  [&](auto& b) { return wire::CreateDescribeTopicDirect(b, nullptr, &id); });
-  requests.write(4, FrameType::delete_topic, "delete_topic",
+  frames.request(FrameType::delete_topic, "delete_topic",
                  [&](auto& b) { return wire::CreateDeleteTopicDirect(b, "orders"); });
-  requests.write(5, FrameType::produce, "produce",
+  frames.request(FrameType::alter_topic, "alter_topic", [&](auto& b) {
+    return wire::CreateAlterTopicDirect(
+        b, "orders", nullptr, wire::CreateTopicSettingsChange(b, 1u << 20, flatbuffers::nullopt, 1u << 30, 0),
+        100);
+  });
+  frames.request(FrameType::produce, "produce",
                  [&](auto& b) { return wire::CreateProduce(b, partition(b), wire::Ack::leader, 500); });
-  requests.write(6, FrameType::fetch, "fetch",
+  frames.request(FrameType::init_producer, "init_producer",
+                 [&](auto& b) { return wire::CreateInitProducer(b); });
+  frames.request(FrameType::fetch, "fetch",
                  [&](auto& b) { return wire::CreateFetch(b, partition(b), 7, 1, 4096, 100); });
-  requests.write(7, FrameType::list_offsets, "list_offsets", [&](auto& b) {
+  frames.request(FrameType::list_offsets, "list_offsets", [&](auto& b) {
     return wire::CreateListOffsets(b, partition(b), wire::OffsetSpec::timestamp, 5);
   });
-  requests.write(8, FrameType::trim, "trim", [&](auto& b) { return wire::CreateTrim(b, partition(b), 7); });
-  requests.write(9, FrameType::status, "status", [&](auto& b) { return wire::CreateStatus(b); });
-  requests.write(12, FrameType::list_topics, "topics", [&](auto& b) {
-    const std::vector topics{wire::CreateTopicDescriptionDirect(b, "orders", &id, 3)};
+  frames.request(FrameType::trim, "trim", [&](auto& b) { return wire::CreateTrim(b, partition(b), 7); });
+  frames.request(FrameType::status, "status", [&](auto& b) { return wire::CreateStatus(b); });
+}
+
+void seed_answers(Frames& frames) {
+  const wire::Id id(1, 2);
+  const auto topic = [&](auto& b) {
+    return wire::CreateTopicDescriptionDirect(b, "orders", &id, 3,
+                                              wire::CreateTopicSettings(b, 1u << 20, 60'000, 1u << 30, 0));
+  };
+  frames.answer(FrameType::hello, "hello_answer", [&](auto& b) {
+    return wire::CreateHelloAnswerDirect(b, 1, 0, &id, 1, 1u << 20, 100, "millrace");
+  });
+  frames.answer(FrameType::error, "error", [&](auto& b) {
+    return wire::CreateErrorDirect(b, 7, "what happened, and what to do", true, "host:7420", 5, 6, 7);
+  });
+  frames.answer(FrameType::create_topic, "create_topic_answer",
+                [&](auto& b) { return wire::CreateCreateTopicAnswer(b, &id); });
+  frames.answer(FrameType::list_topics, "list_topics_answer", [&](auto& b) {
+    const std::vector topics{topic(b)};
     return wire::CreateListTopicsAnswerDirect(b, &topics, true);
   });
-  requests.write(13, FrameType::describe_topic, "partitions", [&](auto& b) {
+  frames.answer(FrameType::describe_topic, "describe_topic_answer", [&](auto& b) {
     const std::vector states{wire::CreatePartitionState(b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)};
-    return wire::CreateDescribeTopicAnswerDirect(b, wire::CreateTopicDescriptionDirect(b, "orders", &id, 1),
-                                                 &states);
+    return wire::CreateDescribeTopicAnswerDirect(b, topic(b), &states);
   });
-  requests.write(14, FrameType::status, "status_answer", [&](auto& b) {
+  frames.answer(FrameType::delete_topic, "delete_topic_answer",
+                [&](auto& b) { return wire::CreateDeleteTopicAnswer(b); });
+  frames.answer(FrameType::alter_topic, "alter_topic_answer",
+                [&](auto& b) { return wire::CreateAlterTopicAnswer(b, topic(b)); });
+  frames.answer(FrameType::produce, "produce_answer",
+                [&](auto& b) { return wire::CreateProduceAnswer(b, 7, 2, wire::Ack::durable, 3); });
+  frames.answer(FrameType::init_producer, "init_producer_answer",
+                [&](auto& b) { return wire::CreateInitProducerAnswer(b, 77); });
+  frames.answer(FrameType::fetch, "fetch_answer",
+                [&](auto& b) { return wire::CreateFetchAnswer(b, 9, 3, 9, 9, 2); });
+  frames.answer(FrameType::list_offsets, "list_offsets_answer",
+                [&](auto& b) { return wire::CreateListOffsetsAnswer(b, 7, 5); });
+  frames.answer(FrameType::trim, "trim_answer", [&](auto& b) { return wire::CreateTrimAnswer(b, 7); });
+  frames.answer(FrameType::status, "status_answer", [&](auto& b) {
     const std::vector counters{wire::CreateCounterDirect(b, "appends", 7)};
     const std::vector latencies{wire::CreateLatencySummaryDirect(b, "append", 1, 2, 3, 4, 5, 6)};
     return wire::CreateStatusAnswerDirect(b, "millrace", &id, 1, 2, 3, "data", &counters, &latencies);
   });
+}
+
+void seed_wire(const Seeds& seeds) {
+  Frames frames(seeds);
+  seed_requests(frames);
+  seed_answers(frames);
+  frames.expect_all();
 }
 
 void seed_metadata(const Seeds& seeds) {

@@ -1,8 +1,9 @@
 // A segment file: header block, entries, and the footer that belongs to them.
 //
 // Input: u8 (1: repair the header block, 2: repair the entries and put them in order, 4: the last chunk is a
-// footer, 8: repair it), then chunks: the beginning of the header block, then what stands from the beginning
-// of a block on. A footer's last 40 bytes are its trailer.
+// footer, 8: repair it, 16: the file ends with its last chunk and not with a block), then chunks: the
+// beginning of the header block, then what stands from the beginning of a block on. A footer's last 40 bytes
+// are its trailer.
 #include "engine/base/check.h"
 #include "engine/log/format_bytes.h"
 #include "engine/log/segment_scan.h"
