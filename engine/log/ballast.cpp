@@ -35,4 +35,12 @@ Task<Result<void>> allocate_with_ballast(Reactor& reactor, DataFolder folder, Fi
   co_return co_await reactor.allocate(file, position, length);
 }
 
+Task<void> restore_ballast(LogContext& context, std::uint64_t beside) {
+  const std::uint64_t size = context.options.ballast_size;
+  const auto free = co_await context.reactor.free_space(context.folder.root());
+  if (!free || *free < size + beside) co_return;
+  const auto kept = context.checked(co_await keep_ballast(context.reactor, context.folder, size));
+  context.ballast_given_up = !(kept && *kept);
+}
+
 }  // namespace millrace

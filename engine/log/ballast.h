@@ -7,6 +7,7 @@
 
 #include "engine/base/error.h"
 #include "engine/log/data_folder.h"
+#include "engine/log/log_context.h"
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/task.h"
 
@@ -20,5 +21,9 @@ Task<Result<bool>> keep_ballast(Reactor& reactor, DataFolder folder, std::uint64
 // true, also when it was not there any more. disk_full if even that was not enough.
 Task<Result<void>> allocate_with_ballast(Reactor& reactor, DataFolder folder, File file,
                                          std::uint64_t position, std::uint64_t length, bool& gave_up);
+
+// Makes a ballast that was given up again, where the disk has room for it and `beside` bytes more: else it
+// would take what appends are waiting for. context.ballast_given_up tells what came of it.
+Task<void> restore_ballast(LogContext& context, std::uint64_t beside);
 
 }  // namespace millrace

@@ -32,17 +32,9 @@ Task<void> Retention::run() {
       continue;
     }
     // What was just removed may be what it takes.
-    if (context_.ballast_given_up && !stopping_) co_await restore_ballast();
+    if (context_.ballast_given_up && !stopping_)
+      co_await restore_ballast(context_, context_.options.ballast_size);
   }
-}
-
-// Only when the disk has room for more than that: else the ballast would take what appends are waiting for.
-Task<void> Retention::restore_ballast() {
-  const std::uint64_t size = context_.options.ballast_size;
-  const auto free = co_await context_.reactor.free_space(context_.folder.root());
-  if (!free || *free < 4 * size) co_return;
-  const auto kept = context_.checked(co_await keep_ballast(context_.reactor, context_.folder, size));
-  context_.ballast_given_up = !(kept && *kept);
 }
 
 std::vector<GroupRef> Retention::all_groups() const {

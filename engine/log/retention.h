@@ -39,7 +39,6 @@ class Retention {
   // These groups once.
   Task<void> look_after_all(std::vector<GroupRef> groups);
   [[nodiscard]] std::vector<GroupRef> all_groups() const;
-  Task<void> restore_ballast();
   Task<Result<void>> seal_rolled(GroupRef group, Look look);
   Task<Result<void>> roll_aged(GroupRef group);
   Task<Result<void>> apply_limits(GroupRef group);

@@ -18,6 +18,7 @@ constexpr std::uint64_t k_step_max = 64_MiB;
 Task<Result<void>> allocate(LogContext& context, File file, std::uint64_t position, std::uint64_t length,
                             SpaceFor who) {
   if (who == SpaceFor::clients) {
+    if (context.ballast_given_up) co_await restore_ballast(context, length);
     if (context.ballast_given_up) {
       co_return fail(ErrorCode::disk_full,
                      "the disk is full, and what {} held is kept for the log's own entries; free some space",
