@@ -13,7 +13,26 @@ Duration ProducerState::time_left(const Sealed& batch) const {
   return batch.sealed_at + timeout - reactor_.now();
 }
 
-bool ProducerState::wants_again(Sealed& batch, const Error& error) const {
+// Out of order says that the log lacks a batch before this one. It is no proof that no earlier attempt of
+// this one gets in any more:
+//
+//   1. P and Q lie unread in a connection that the client gives up; P's time is over, it is reported as
+//      unknown.
+//   2. Q is sent again over the next connection: out of order.
+//   3. The server reads the old connection: P, then Q, and appends both.
+//   4. Q, certainly not in the log at 2, is sent in the next epoch, and stands there twice.
+//
+// Only where nothing before it in its epoch is in doubt, it cannot, either.
+// ProducerAgain.AConnectionThatIsReadLateStoresNothingTwice.
+bool ProducerState::is_behind_doubt(const Partition& from, const Sealed& batch) {
+  for (const Sealed& before : from.on_the_way) {
+    if (&before == &batch) break;
+    if (before.unknown) return true;
+  }
+  return from.gave_up;
+}
+
+bool ProducerState::wants_again(const Partition& from, Sealed& batch, const Error& error) const {
   if (!batch.stamp.is_idempotent()) return false;
   switch (error.code) {
     case ErrorCode::connection_lost:
@@ -24,7 +43,9 @@ bool ProducerState::wants_again(Sealed& batch, const Error& error) const {
     case ErrorCode::shutting_down:
       break;
     case ErrorCode::out_of_order_sequence:
-      batch.unknown.reset();
+      // What has been given up never gets an answer that would settle it; what is on the way will.
+      if (batch.unknown && from.gave_up) return false;
+      if (!is_behind_doubt(from, batch)) batch.unknown.reset();
       batch.out_of_step = true;
       break;
     case ErrorCode::unknown_producer:
@@ -49,8 +70,8 @@ bool ProducerState::is_smooth(const Partition& from) {
 //   1. A batch may or may not be in the log: it is sent again as it was, and all others behind it, also where
 //   one
 //      before it has failed: the server takes it, knows it, or misses the one that failed.
-//   2. When it is certain of each that it is not there, and one before them has failed, they begin the next
-//   epoch.
+//   2. When it is certain of each that it is not there and will not come late, and one before them has
+//   failed, they begin the next epoch.
 //
 // So no batch ever stands in the log under two names. ProducerAgain.* in client_producer_again_test.cpp.
 Task<void> ProducerState::resume(Self self, Partition& from) {
@@ -86,6 +107,7 @@ Task<Result<void>> ProducerState::begin_epoch(Partition& from) {
   ++from.stamp.epoch;
   from.stamp.sequence = 0;
   from.begins_epoch = false;
+  from.gave_up = false;  // what comes late of an earlier epoch stands for itself: nothing follows it any more
   for (std::list<Sealed>* batches : {&from.on_the_way, &from.ready}) {
     for (Sealed& batch : *batches) {
       if (!batch.batch) continue;

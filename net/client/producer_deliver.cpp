@@ -154,7 +154,7 @@ Task<void> ProducerState::deliver(Self self, Partition& from, Place batch) {
     if (me.closed_) co_return;
   }
   --from.sending;
-  if (!result && me.wants_again(*batch, result.error())) {
+  if (!result && me.wants_again(from, *batch, result.error())) {
     batch->again = true;
   } else {
     me.finish(from, batch, std::move(result));
@@ -170,6 +170,7 @@ void ProducerState::finish(Partition& from, Place place, Result<Produced> result
       result = fail(ErrorCode::connection_lost, "{}; sent again, and then: {}", batch.unknown->message,
                     result.error().message);
     }
+    from.gave_up = from.gave_up || is_unknown(result.error().code);
     // Nothing is sent any more once it has stopped.
     from.begins_epoch = from.begins_epoch || (batch.stamp.is_idempotent() && !stopped_);
   } else {

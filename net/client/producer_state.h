@@ -67,6 +67,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
     std::uint32_t sending = 0;     // of those on the way: the ones that wait for their answer
     ProducerStamp stamp{};         // of the next batch; id -1: not idempotent
     bool begins_epoch = false;     // a batch has failed, so the ones behind it need other sequence numbers
+    bool gave_up = false;          // in this epoch, a batch's fate was reported as unknown: it may come late
     bool resuming = false;         // a task will send again
     Duration pause{0};             // before it does; grows until a batch is delivered
     bool departing = false;        // a task will seal what is open
@@ -95,7 +96,8 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   void go_on(Partition& partition);
 
   // producer_again.cpp
-  [[nodiscard]] bool wants_again(Sealed& batch, const Error& error) const;
+  [[nodiscard]] static bool is_behind_doubt(const Partition& partition, const Sealed& batch);
+  [[nodiscard]] bool wants_again(const Partition& partition, Sealed& batch, const Error& error) const;
   [[nodiscard]] static bool is_smooth(const Partition& partition);
   static Task<void> resume(Self self, Partition& partition);
   Task<Result<void>> begin_epoch(Partition& partition);

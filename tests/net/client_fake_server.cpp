@@ -66,15 +66,15 @@ Task<void> FakeServer::serve(Reactor& reactor) {
   for (;;) {
     auto socket = co_await reactor.accept(*listener);
     if (!socket) co_return;
-    ++connections_;
-    reactor.spawn(serve_connection(reactor, *std::move(socket)));
+    reactor.spawn(serve_connection(reactor, *std::move(socket), connections_++));
   }
 }
 
-Task<void> FakeServer::serve_connection(Reactor& reactor, Socket socket) {
+Task<void> FakeServer::serve_connection(Reactor& reactor, Socket socket, std::uint64_t connection) {
   FrameReader reader(reactor, socket);
   for (bool open = true; open;) {
     auto frame = co_await reader.next();
+    while (connection < unread_) static_cast<void>(co_await reactor.sleep(std::chrono::milliseconds(1)));
     open = frame && co_await answer(reactor, socket, *std::move(frame));
   }
   static_cast<void>(co_await reactor.shutdown(socket));

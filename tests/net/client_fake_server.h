@@ -46,6 +46,10 @@ class FakeServer {
   [[nodiscard]] std::int64_t producers() const { return next_producer_; }
   // Answers what is held, soon.
   void release() { released_ = produces_; }
+  // Takes nothing more from the connections made so far, closed ones among them, until read_on(): what comes
+  // lies in their sockets.
+  void stop_reading() { unread_ = connections_; }
+  void read_on() { unread_ = 0; }
 
   [[nodiscard]] std::uint64_t produces() const { return produces_; }
   [[nodiscard]] std::uint64_t connections() const { return connections_; }
@@ -58,7 +62,7 @@ class FakeServer {
   std::int64_t end = 0;
 
  private:
-  Task<void> serve_connection(Reactor& reactor, Socket socket);
+  Task<void> serve_connection(Reactor& reactor, Socket socket, std::uint64_t connection);
   // False: the connection is over.
   Task<bool> answer(Reactor& reactor, Socket socket, ReceivedFrame frame);
   // What it knows of a producer: much simpler than producers.h.
@@ -82,6 +86,7 @@ class FakeServer {
   std::uint64_t produces_ = 0;
   std::uint64_t connections_ = 0;
   std::uint64_t released_ = 0;  // requests before this one
+  std::uint64_t unread_ = 0;    // connections before this one
   std::unique_ptr<Mutex> sending_;
 };
 

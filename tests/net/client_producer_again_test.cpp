@@ -34,17 +34,28 @@ class ProducerAgain : public ClientFixture {
     return numbers;
   }
 
+  [[nodiscard]] Producer::OnDelivery on_delivery() {
+    return [this](const Delivery& delivery) {
+      if (delivery.result) {
+        delivered_.push_back(static_cast<int>(delivery.first));
+      } else {
+        failed_.emplace_back(static_cast<int>(delivery.first), delivery.result.error());
+      }
+    };
+  }
+  static void append(Producer& producer, ProducerTopic topic, int number) {
+    const auto taken = producer.append(topic, 0, record_of(value_of(number)));
+    CHECK(taken, "{}", taken.error().message);
+  }
+  static Task<Result<void>> append_and_flush(Producer& producer, ProducerTopic topic, int number) {
+    append(producer, topic, number);
+    return producer.flush();
+  }
   // Appends so many records, a batch each, and waits for the fate of all.
   void produce(int count, ProducerOptions options = {}) {
     run([&](Client& client) -> Task<void> {
       options.batch_bytes = k_batch_bytes;
-      Producer producer(client, options, [&](const Delivery& delivery) {
-        if (delivery.result) {
-          delivered_.push_back(static_cast<int>(delivery.first));
-        } else {
-          failed_.emplace_back(static_cast<int>(delivery.first), delivery.result.error());
-        }
-      });
+      Producer producer(client, options, on_delivery());
       const auto topic = *co_await producer.open("events");
       for (int i = 0; i < count; ++i) {
         const std::string value = value_of(i);
@@ -149,6 +160,56 @@ TEST_F(ProducerAgain, ABatchInDoubtIsNeverStoredUnderTwoNames) {
     }
     ASSERT_EQ(delivered_.size() + failed_.size(), 20u);
   }
+}
+
+// The story at is_behind_doubt() in producer_again.cpp. P is 1, Q is 2.
+TEST_F(ProducerAgain, AConnectionThatIsReadLateStoresNothingTwice) {
+  server_.on_produce = [&](std::uint64_t request) {
+    if (request == 1) server_.read_on();  // Q has come again
+    return Reply::answer;
+  };
+  run([&](Client& client) -> Task<void> {
+    Producer producer(client, {.batch_bytes = k_batch_bytes}, on_delivery());
+    const auto topic = *co_await producer.open("events");
+    EXPECT_TRUE(co_await append_and_flush(producer, topic, 0));
+    server_.stop_reading();
+    append(producer, topic, 1);
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+    EXPECT_FALSE(co_await append_and_flush(producer, topic, 2));
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+    EXPECT_TRUE(co_await append_and_flush(producer, topic, 3));
+  });
+  EXPECT_THAT(stored(), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(failures(),
+              ElementsAre(std::pair(1, ErrorCode::timed_out), std::pair(2, ErrorCode::connection_lost)));
+}
+
+// The same, where P is still on its way when the server misses it: turned away first, and refused later.
+TEST_F(ProducerAgain, ABatchBehindOneInDoubtIsInDoubtUntilThatOneIsSettled) {
+  server_.on_produce = [&](std::uint64_t request) {
+    if (request == 1) return Reply::stop;
+    if (request == 3) return Reply::refuse;
+    if (request == 4) server_.read_on();
+    return Reply::answer;
+  };
+  run([&](Client& client) -> Task<void> {
+    Producer producer(client, {.batch_bytes = k_batch_bytes, .timeout = std::chrono::minutes(2)},
+                      on_delivery());
+    const auto topic = *co_await producer.open("events");
+    EXPECT_TRUE(co_await append_and_flush(producer, topic, 0));
+    server_.stop_reading();
+    Gate gate(client.reactor());
+    gate.spawn([](Client& silent) -> Task<void> {
+      EXPECT_FALSE(co_await silent.list_topics()) << "its end is the connection's";
+    }(client));
+    append(producer, topic, 1);
+    EXPECT_FALSE(co_await append_and_flush(producer, topic, 2));
+    co_await gate.wait();
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+  });
+  EXPECT_THAT(stored(), ElementsAre(0, 1, 2));
+  EXPECT_THAT(failures(), ElementsAre(std::pair(1, ErrorCode::connection_lost),
+                                      std::pair(2, ErrorCode::connection_lost)));
 }
 
 TEST_F(ProducerAgain, WithoutAnAnswerInTimeTheOutcomeIsUnknownAndTheNextEpochBegins) {
