@@ -1,4 +1,6 @@
 // What handlers of several requests share.
+#include <algorithm>
+
 #include "net/handlers.h"
 
 namespace millrace {
@@ -34,8 +36,8 @@ Result<GroupId> find_group(const ShardContext& context, const wire::Partition* p
 
 MonotonicTime deadline_of(const ShardContext& context, const InboundRequest& request,
                           std::uint32_t deadline_ms) {
-  return request.received +
-         (deadline_ms == 0 ? context.options.request_deadline : std::chrono::milliseconds(deadline_ms));
+  if (deadline_ms == 0) return request.received + context.options.request_deadline;
+  return request.received + std::chrono::milliseconds(std::min(deadline_ms, k_request_deadline_max_ms));
 }
 
 Error for_client(Error error) {

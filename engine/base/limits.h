@@ -123,8 +123,12 @@ inline constexpr std::uint32_t k_fetch_wait_max_ms = 30'000;
 inline constexpr std::uint32_t k_fetch_wait_step_ms = 1'000;
 // Of a produce that names no deadline.
 inline constexpr std::uint32_t k_request_deadline_ms = 30'000;
+// The longest that a request waits for room, whatever deadline it names: it holds its payload meanwhile, and
+// 32 bits of milliseconds are 49 days.
+inline constexpr std::uint32_t k_request_deadline_max_ms = 300'000;
 // What a stop gives to requests that were taken before, and to their answers.
 inline constexpr std::uint32_t k_drain_deadline_ms = 5'000;
+static_assert(k_request_deadline_ms <= k_request_deadline_max_ms);
 static_assert(k_hello_size_max <= k_receive_size_min);
 static_assert(k_receive_size_min <= k_direct_size_min && k_receive_size_max >= k_direct_size_min);
 static_assert(k_request_bytes_max >= std::uint64_t{4} * k_batch_size_max);

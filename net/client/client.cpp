@@ -25,6 +25,14 @@ std::uint32_t milliseconds_32(Duration duration) {
       std::min<std::uint64_t>(milliseconds(duration), std::numeric_limits<std::uint32_t>::max()));
 }
 
+// What the server is told of a request's deadline. It counts from the arrival and answers a request that it
+// could not begin by then with `overloaded`: an eighth of the time is left for that answer to come while
+// somebody waits for it. Otherwise the outcome would be unknown, of a request that was refused. 0 would be
+// the server's default.
+std::uint32_t deadline_ms(Duration timeout) {
+  return std::max(milliseconds_32(timeout - timeout / 8), 1u);
+}
+
 flatbuffers::Offset<wire::Partition> partition(Fields& fields, const PartitionName& name) {
   const auto topic = fields.CreateString(name.topic);
   return wire::CreatePartition(fields, topic, nullptr, name.partition);
@@ -81,7 +89,7 @@ Task<Result<TopicId>> Client::create_topic(TopicSpec topic) {
       wire::CreateTopicSettings(fields, topic.segment_bytes, milliseconds(topic.segment_age),
                                 topic.retention_bytes, milliseconds(topic.retention_age));
   fields.Finish(wire::CreateCreateTopic(fields, name, topic.partitions, settings,
-                                        milliseconds_32(self->options().request_timeout)));
+                                        deadline_ms(self->options().request_timeout)));
   CO_TRY(const CallAnswer answer, co_await ask(*self, FrameType::create_topic));
   co_return created_topic(answer);
 }
@@ -119,7 +127,7 @@ Task<Result<TopicSpec>> Client::alter_topic(std::string name, TopicSettingsChang
   if (change.retention_age) changes.add_retention_ms(milliseconds(*change.retention_age));
   const auto wire_change = changes.Finish();
   fields.Finish(wire::CreateAlterTopic(fields, wire_name, nullptr, wire_change,
-                                       milliseconds_32(self->options().request_timeout)));
+                                       deadline_ms(self->options().request_timeout)));
   CO_TRY(const CallAnswer answer, co_await ask(*self, FrameType::alter_topic));
   co_return altered_topic(answer);
 }
@@ -143,7 +151,7 @@ Task<Result<Produced>> Client::produce_batch(PartitionName to, Slice batch, Prod
   Fields& fields = self->builder();
   const auto name = partition(fields, to);
   fields.Finish(
-      wire::CreateProduce(fields, name, static_cast<wire::Ack>(options.acks), milliseconds_32(timeout)));
+      wire::CreateProduce(fields, name, static_cast<wire::Ack>(options.acks), deadline_ms(timeout)));
   const bool answered = options.acks != Acks::none;
   CO_TRY(const CallAnswer answer,
          co_await self->call({.type = FrameType::produce,

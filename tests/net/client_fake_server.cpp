@@ -136,6 +136,11 @@ Task<bool> FakeServer::answer_produce(Reactor& reactor, Socket socket, ReceivedF
   };
   if (reply == Reply::refuse) co_return co_await refuse(ErrorCode::disk_full, "full");
   if (reply == Reply::stop) co_return co_await refuse(ErrorCode::shutting_down, "stopping");
+  const auto request = verified<wire::Produce>(frame.table.bytes());
+  if (reply == Reply::wait) {
+    reactor.spawn(refuse_at_deadline(reactor, socket, (*request)->deadline_ms(), correlation));
+    co_return true;
+  }
   const auto header = check_batch(frame.payload.bytes());
   CHECK(header, "the client sent a bad batch: {}", header.error().message);
   const auto original = check_producer(*header);
@@ -146,7 +151,6 @@ Task<bool> FakeServer::answer_produce(Reactor& reactor, Socket socket, ReceivedF
     entries += entry_of(batches_.back(), base_offset);
     end += header->offset_count();
   }
-  const auto request = verified<wire::Produce>(frame.table.bytes());
   if ((*request)->ack() == wire::Ack::none || reply == Reply::silence) co_return true;
   if (reply == Reply::close) co_return false;
   if (reply == Reply::hold) {
@@ -170,6 +174,14 @@ std::expected<std::optional<std::int64_t>, ErrorCode> FakeServer::check_producer
   known.taken[header.base_sequence] = end;
   known.next = sequence_after(known.next, header.offset_count());
   return std::nullopt;
+}
+
+Task<void> FakeServer::refuse_at_deadline(Reactor& reactor, Socket socket, std::uint32_t deadline_ms,
+                                          std::uint64_t correlation) {
+  static_cast<void>(co_await reactor.sleep(
+      std::chrono::milliseconds(deadline_ms == 0 ? k_request_deadline_ms : deadline_ms)));
+  co_await send_frame(reactor, socket, number(FrameType::error), correlation,
+                      error_table(ErrorCode::overloaded, "no room"));
 }
 
 Task<void> FakeServer::answer_when_released(Reactor& reactor, Socket socket, std::uint64_t request,

@@ -23,6 +23,7 @@ namespace millrace::test {
 enum class Reply : std::uint8_t {
   answer,   // taken and answered
   refuse,   // answered with disk_full
+  wait,     // not taken, and answered with overloaded at the request's own deadline
   stop,     // answered with shutting_down
   silence,  // taken, never answered
   close,    // taken, and the connection is closed
@@ -75,6 +76,8 @@ class FakeServer {
   [[nodiscard]] std::expected<std::optional<std::int64_t>, ErrorCode> check_producer(
       const BatchHeader& header);
   Task<bool> answer_produce(Reactor& reactor, Socket socket, ReceivedFrame frame);
+  Task<void> refuse_at_deadline(Reactor& reactor, Socket socket, std::uint32_t deadline_ms,
+                                std::uint64_t correlation);
   Task<void> answer_when_released(Reactor& reactor, Socket socket, std::uint64_t request,
                                   std::uint64_t correlation, std::int64_t base_offset);
   Task<bool> send_frame(Reactor& reactor, Socket socket, std::uint8_t type, std::uint64_t correlation,

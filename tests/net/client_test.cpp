@@ -132,6 +132,22 @@ TEST_F(ClientTest, ASilentServerTimesOutAndItsLateAnswerIsAStray) {
   });
 }
 
+// Also for the shortest of timeouts a deadline is named: 0 would be the server's own.
+TEST_F(ClientTest, ARefusalAtTheDeadlineComesBeforeTheClientGivesUp) {
+  server_.on_produce = [](std::uint64_t) { return Reply::wait; };
+  run([](Client& client) -> Task<void> {
+    for (const Duration timeout : {Duration(std::chrono::milliseconds(100)), Duration(0)}) {
+      const auto produced =
+          co_await client.produce_batch({"events", 0}, batch_of(client, "a"), {.timeout = timeout});
+      EXPECT_EQ(produced.error().code, ErrorCode::overloaded) << produced.error().message;
+    }
+    const Duration shortest = std::chrono::microseconds(500);
+    EXPECT_FALSE(co_await client.produce_batch({"events", 0}, batch_of(client, "a"), {.timeout = shortest}));
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::milliseconds(100)));
+    EXPECT_EQ(client.counters().strays, 1u);
+  });
+}
+
 TEST_F(ClientTest, AConnectionThatSaysNothingForLongIsReplaced) {
   options_.request_timeout = std::chrono::seconds(5);
   run([this](Client& client) -> Task<void> {

@@ -196,6 +196,35 @@ TEST(ServerBounds, MoreRequestsThanAShardTakesAreRefusedAsOverloaded) {
   });
 }
 
+// It holds its payload meanwhile. The disk stands still for longer.
+TEST(ServerBounds, ARequestWaitsForRoomNoLongerThanTheLongestDeadline) {
+  ServerStory story;
+  story.setup.log.unplaced_bytes_max = 100'000;
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    co_await peer.create("orders");
+    co_await peer.produce("orders", batch_of("first"));
+    SimFaults& disk = story.server().disk().faults();
+    const Duration before = std::exchange(disk.latency_max, std::chrono::minutes(8));
+    disk.latency_min = disk.latency_max;
+    const Frame taken = co_await peer.produce("orders", large_batch(60'000), 0, wire::Ack::leader);
+    EXPECT_NE(taken.answer<wire::ProduceAnswer>(FrameType::produce), nullptr);
+    const MonotonicTime asked = here.now();
+    const Frame refused = co_await peer.ask(
+        FrameType::produce,
+        [](auto& builder) {
+          const auto to = wire::CreatePartition(builder, builder.CreateString("orders"));
+          builder.Finish(wire::CreateProduce(builder, to, wire::Ack::leader, 0xffff'ffff));
+        },
+        large_batch(60'000));
+    EXPECT_EQ(refused.error(), ErrorCode::overloaded);
+    EXPECT_GE(here.now() - asked, milliseconds(k_request_deadline_max_ms));
+    EXPECT_LT(here.now() - asked, milliseconds(k_request_deadline_max_ms) + seconds(1));
+    disk.latency_min = disk.latency_max = before;
+    co_await pass(here, std::chrono::minutes(8));
+  });
+}
+
 // Otherwise a few peers that ask and go away would take the place of everybody's requests.
 TEST(ServerBounds, FetchesThatWaitForAConnectionThatHasGoneEndSoon) {
   for (const std::uint32_t shards : {1u, 2u}) {
