@@ -48,12 +48,10 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   using Self = std::shared_ptr<ClientConnection>;
   // One connection, after its hello.
   struct Session {
-    Session(Reactor& reactor, const Socket& connected)
-        : socket(connected), reader(reactor, connected), changed(reactor) {}
+    Session(Reactor& reactor, const Socket& connected, const Buffer* home)
+        : socket(connected), reader(reactor, connected, home), changed(reactor) {}
     Socket socket;
     FrameReader reader;
-    Buffer staging;  // heads of frames, side by side, and small payloads; held so that sending never waits
-                     // for memory
     ServerInfo server;
     std::uint32_t in_flight = 0;  // requests whose answer is not there, strays among them
     std::optional<Error> broken;  // why
@@ -93,6 +91,10 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   ClientCounters counters_;
   CallTable calls_;
   flatbuffers::FlatBufferBuilder builder_;
+  // Kept from connection to connection, so that requests which hold all other memory get one. Heads of
+  // frames, side by side, and small payloads; and where answers are received first.
+  Buffer staging_;
+  Buffer receive_;
   std::shared_ptr<Session> session_;
   WaitQueue work_;  // the driver waits here for a call, or for the end of its pause
   bool driving_ = false;

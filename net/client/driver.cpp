@@ -47,9 +47,14 @@ Task<void> ClientConnection::drive(Self self) {
 
 Task<Result<std::shared_ptr<ClientConnection::Session>>> ClientConnection::establish() {
   const MonotonicTime deadline = reactor_.now() + options_.connect_timeout;
+  if (!staging_) {
+    CO_TRY(staging_, reactor_.buffers().acquire(k_staging_size));
+  }
+  if (!receive_) {
+    CO_TRY(receive_, reactor_.buffers().acquire(FrameReader::k_buffer_size));
+  }
   CO_TRY(Socket socket, co_await reactor_.connect(options_.server, deadline));
-  auto session = std::make_shared<Session>(reactor_, std::move(socket));
-  CO_TRY(session->staging, reactor_.buffers().acquire(k_staging_size));
+  auto session = std::make_shared<Session>(reactor_, std::move(socket), &receive_);
   CO_TRY_VOID(co_await greet(*session, deadline));
   session->last_received = reactor_.now();
   co_return session;
@@ -62,9 +67,9 @@ Task<Result<void>> ClientConnection::greet(Session& session, MonotonicTime deadl
   fields.Finish(wire::CreateHello(fields, k_protocol_version, k_protocol_version, 0, client,
                                   options_.cluster ? &cluster : nullptr));
   const std::uint32_t length =
-      encode_frame(number(FrameType::hello), 0, table_bytes(fields), 0, session.staging.bytes());
+      encode_frame(number(FrameType::hello), 0, table_bytes(fields), 0, staging_.bytes());
   CO_TRY(const std::uint64_t sent,
-         co_await reactor_.send(session.socket, Slice{session.staging, 0, length}, deadline));
+         co_await reactor_.send(session.socket, Slice{staging_, 0, length}, deadline));
   counters_.bytes_sent += sent;
   CO_TRY(const ReceivedFrame frame, co_await session.reader.next(deadline));
   CO_TRY_VOID(check_answer(frame, FrameType::hello));

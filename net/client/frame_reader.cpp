@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace millrace {
 namespace {
 
-// Answers are mostly far smaller; a larger frame gets a buffer of its own size.
-constexpr std::uint32_t k_receive_size = 64u << 10;
 // When the shard's buffers are all in use, others' requests have to end first.
 constexpr Duration k_memory_pause = std::chrono::milliseconds(1);
+
+// Whether so many references are all there are: nobody else reads in the buffer.
+bool has_only(const Buffer& buffer, std::uint32_t references) {
+  return buffer.block()->references.load(std::memory_order_acquire) == references;
+}
 
 }  // namespace
 
@@ -28,7 +32,9 @@ Task<Result<ReceivedFrame>> FrameReader::next(MonotonicTime deadline) {
 Task<Result<void>> FrameReader::fill(std::uint32_t size, MonotonicTime deadline) {
   if (available() >= size) co_return Result<void>();
   if (begin_ == end_ && alone()) rewind();
-  if (!buffer_ || begin_ + size > buffer_.capacity()) co_await make_room(size);
+  if (!buffer_ || begin_ + size > buffer_.capacity()) {
+    CO_TRY_VOID(co_await make_room(size, deadline));
+  }
   while (available() < size) {
     const Slice room{buffer_, end_, buffer_.capacity() - end_};
     CO_TRY(const std::uint64_t count, co_await reactor_.receive(socket_, room, deadline));
@@ -38,34 +44,57 @@ Task<Result<void>> FrameReader::fill(std::uint32_t size, MonotonicTime deadline)
     }
     end_ += static_cast<std::uint32_t>(count);
     bytes_received_ += count;
+    last_received_ = reactor_.now();
   }
   co_return Result<void>();
 }
 
-// Whether nobody reads in the buffer any more.
+bool FrameReader::at_home() const {
+  return home_ != nullptr && buffer_ && buffer_.block() == home_->block();
+}
+
+// Whether nobody reads any more in the buffer that is received into.
 bool FrameReader::alone() const {
-  return buffer_ && buffer_.block()->references.load(std::memory_order_acquire) == 1;
+  return buffer_ && has_only(buffer_, at_home() ? 2 : 1);
+}
+
+bool FrameReader::home_is_free(std::uint32_t size) const {
+  return home_ != nullptr && !at_home() && size <= home_->capacity() && has_only(*home_, 1);
 }
 
 // Starts over in an empty buffer; one that a large frame has needed goes.
 void FrameReader::rewind() {
   begin_ = end_ = 0;
-  if (buffer_.capacity() > k_receive_size) buffer_ = {};
+  if (buffer_.capacity() > k_buffer_size) buffer_ = {};
 }
 
 // Moves what is there to the front of a buffer that can hold `size` bytes: this one, if nobody reads in it.
-Task<void> FrameReader::make_room(std::uint32_t size) {
+Task<Result<void>> FrameReader::make_room(std::uint32_t size, MonotonicTime deadline) {
   while (!alone() || buffer_.capacity() < size) {
-    if (auto other = reactor_.buffers().acquire(std::max(size, k_receive_size))) {
-      if (begin_ != end_) std::memcpy(other->data(), buffer_.data() + begin_, available());
-      buffer_ = *std::move(other);
-      end_ -= begin_;
-      begin_ = 0;
-      co_return;
+    if (home_is_free(size)) {
+      move_to(*home_);
+      co_return Result<void>();
     }
-    co_await reactor_.sleep(k_memory_pause);
+    if (auto other = reactor_.buffers().acquire(std::max(size, k_buffer_size))) {
+      move_to(*std::move(other));
+      co_return Result<void>();
+    }
+    if (stopped_) co_return fail(ErrorCode::connection_lost, "the connection was given up");
+    if (reactor_.now() >= deadline) {
+      co_return fail(ErrorCode::overloaded,
+                     "the reactor's buffers are all in use: none for a frame of {} bytes", size);
+    }
+    static_cast<void>(co_await reactor_.sleep_until(std::min(reactor_.now() + k_memory_pause, deadline)));
   }
   std::memmove(buffer_.data(), buffer_.data() + begin_, available());
+  end_ -= begin_;
+  begin_ = 0;
+  co_return Result<void>();
+}
+
+void FrameReader::move_to(Buffer other) {
+  if (begin_ != end_) std::memcpy(other.data(), buffer_.data() + begin_, available());
+  buffer_ = std::move(other);
   end_ -= begin_;
   begin_ = 0;
 }

@@ -50,7 +50,7 @@ Task<void> ClientConnection::send_all(Session& session) {
 // Takes calls from the front of the queue. From then on they count as sent, whatever becomes of the
 // operation.
 ClientConnection::Sending ClientConnection::gather(Session& session) {
-  const Buffer& staging = session.staging;  // the send before has ended
+  const Buffer& staging = staging_;  // the send before has ended
   Sending sending;
   std::uint32_t begin = 0, end = 0;  // of the staged bytes that no slice holds yet
   const auto put_staged = [&] {
@@ -131,6 +131,7 @@ void ClientConnection::take_answer(Session& session, ReceivedFrame frame) {
 void ClientConnection::break_session(Session& session, Error error) {
   if (session.broken) return;
   session.broken = std::move(error);
+  session.reader.stop();
   const std::string message =
       fmt::format("the connection to {} was lost before the answer ({}): the outcome is unknown",
                   to_string(options_.server), session.broken->message);

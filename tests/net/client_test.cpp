@@ -16,6 +16,14 @@ class ClientTest : public ClientFixture {
     CHECK(builder.append(record_of(value)) == BatchAppend::appended);
     return *builder.finish();
   }
+  // All that the reactor's pool still has.
+  static std::vector<Buffer> all_memory(Reactor& reactor) {
+    std::vector<Buffer> all;
+    for (std::uint64_t size = 16_MiB; size >= 4_KiB; size /= 2) {
+      while (auto buffer = reactor.buffers().acquire(size)) all.push_back(*std::move(buffer));
+    }
+    return all;
+  }
   // Produces one record and leaves its outcome in `into`.
   static Task<void> produce_into(Client& client, std::string value, std::vector<Result<Produced>>& into) {
     into.push_back(co_await client.produce_batch({"events", 0}, batch_of(client, value)));
@@ -209,6 +217,47 @@ TEST_F(ClientTest, ADestroyedRequestLeavesTheOthersAlone) {
     EXPECT_EQ(results.size(), 1u);
     EXPECT_EQ(results[0]->base_offset, Offset{1});
     EXPECT_EQ(client.counters().strays, 1u);
+  });
+}
+
+TEST_F(ClientTest, AReconnectNeedsNoMemory) {
+  run([this](Client& client) -> Task<void> {
+    EXPECT_TRUE((co_await client.list_topics()).has_value());
+    server_node_.kill();
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+    EXPECT_FALSE(client.connected());
+    const std::vector<Buffer> all = all_memory(client.reactor());
+    start_server();
+    const auto topics = co_await client.list_topics();
+    EXPECT_TRUE(topics.has_value()) << topics.error().message;
+  });
+}
+
+TEST_F(ClientTest, AnAnswerThatFindsNoMemoryDoesNotHoldUpTheNextConnection) {
+  options_.request_timeout = std::chrono::seconds(5);
+  run([this](Client& client) -> Task<void> {
+    server_.entries.assign(100 << 10, 'x');  // more than a client keeps, and what a link carries
+    server_.end = 1;
+    EXPECT_TRUE((co_await client.connect()).has_value());
+    const std::vector<Buffer> all = all_memory(client.reactor());
+    EXPECT_EQ((co_await client.fetch({"events", 0}, Offset{0})).error().code, ErrorCode::timed_out);
+    EXPECT_EQ((co_await client.list_topics()).error().code, ErrorCode::timed_out) << "its answer lies behind";
+    EXPECT_TRUE((co_await client.list_topics()).has_value());
+    EXPECT_EQ(client.counters().connects, 2u);
+  });
+}
+
+TEST_F(ClientTest, AFrameThatFindsNoMemoryUntilTheDeadlineIsAnError) {
+  run([this](Client& client) -> Task<void> {
+    Reactor& reactor = client.reactor();
+    const auto socket = co_await reactor.connect(options().server);
+    CHECK(socket, "{}", socket.error().message);
+    const std::vector<Buffer> all = all_memory(reactor);
+    FrameReader reader(reactor, *socket);
+    const MonotonicTime deadline = reactor.now() + std::chrono::seconds(1);
+    const auto frame = co_await reader.next(deadline);
+    EXPECT_EQ(frame.error().code, ErrorCode::overloaded);
+    EXPECT_GE(reactor.now(), deadline);
   });
 }
 
