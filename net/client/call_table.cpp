@@ -63,6 +63,7 @@ void CallTable::mark_sent(CallId id) {
   Call* call = find(id);
   CHECK(call != nullptr && call->state == State::waiting, "call {} is sent twice", id.slot);
   call->state = State::sent;
+  call->sent = reactor_.now();
 }
 
 }  // namespace millrace

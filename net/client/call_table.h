@@ -60,6 +60,7 @@ class CallTable {
     std::uint32_t generation = 1;
     CallRequest request;
     MonotonicTime started{};
+    MonotonicTime sent{};
     std::vector<std::byte> table;  // keeps its memory from call to call
     std::optional<Result<CallAnswer>> result;
     std::coroutine_handle<> waiter;

@@ -40,6 +40,10 @@ std::string_view name(FrameType type) {
   return "connect";
 }
 
+// Of a connection that is there: an answer that waits for a disk, or for a segment that was lost on the way
+// and is sent again after 200 ms, then 400 more.
+constexpr Duration k_silence_min = std::chrono::seconds(1);
+
 double seconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -145,16 +149,23 @@ void ClientConnection::expire() {
   bool silent = false;
   calls_.end_each(CallTable::State::sent, [&](const CallTable::Call& call) {
     auto error = judge(call);
-    silent =
-        silent || (error && session_ && reactor_.now() - session_->last_received >= options_.request_timeout);
+    silent = silent || (error && is_silent(call));
     return error;
   });
   // A peer that says nothing for so long is not there; the next call shall have a connection that works.
   if (silent) {
-    break_session(*session_, {ErrorCode::connection_lost,
-                              fmt::format("nothing came for {:.1f} s", seconds(options_.request_timeout))});
+    const double silence = seconds(reactor_.now() - session_->silent_since());
+    break_session(*session_, {ErrorCode::connection_lost, fmt::format("nothing came for {:.1f} s", silence)});
   }
   arm(next);
+}
+
+// Whether nothing at all came while this call waited, for as long as it was prepared to. Whoever waits for
+// less than k_silence_min says nothing about the server: the others keep their connection.
+bool ClientConnection::is_silent(const CallTable::Call& call) const {
+  if (!session_) return false;
+  const Duration waited = std::min(options_.request_timeout, reactor_.now() - call.sent);
+  return reactor_.now() - session_->silent_since() >= std::max(waited, k_silence_min);
 }
 
 MonotonicTime ClientConnection::limit(const CallTable::Call& call) const {

@@ -9,6 +9,7 @@
 // Kept alive by the Client, by its tasks on the reactor, and by everybody who waits for a call.
 #pragma once
 
+#include <algorithm>
 #include <flatbuffers/flatbuffers.h>
 #include <memory>
 #include <optional>
@@ -54,10 +55,12 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
     FrameReader reader;
     ServerInfo server;
     std::uint32_t in_flight = 0;  // requests whose answer is not there, strays among them
+    MonotonicTime asked{};        // when the first of these was sent
     std::optional<Error> broken;  // why
     bool receiver_ended = false;
-    MonotonicTime last_received{};
     WaitQueue changed;  // any of these, or new calls
+    // Since when the server owes a sign of life, if it owes one.
+    [[nodiscard]] MonotonicTime silent_since() const { return std::max(asked, reader.last_received()); }
   };
   class Wait;
   static constexpr std::uint32_t k_staging_size = 64u << 10;
@@ -67,6 +70,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   void arm(MonotonicTime time);
   static Task<void> alarm(std::weak_ptr<ClientConnection> weak, Reactor& reactor, MonotonicTime time);
   void expire();
+  [[nodiscard]] bool is_silent(const CallTable::Call& call) const;
   [[nodiscard]] MonotonicTime limit(const CallTable::Call& call) const;
   [[nodiscard]] Error expired(const CallTable::Call& call) const;
   void fail_waiting(const Error& error);

@@ -56,7 +56,6 @@ Task<Result<std::shared_ptr<ClientConnection::Session>>> ClientConnection::estab
   CO_TRY(Socket socket, co_await reactor_.connect(options_.server, deadline));
   auto session = std::make_shared<Session>(reactor_, std::move(socket), &receive_);
   CO_TRY_VOID(co_await greet(*session, deadline));
-  session->last_received = reactor_.now();
   co_return session;
 }
 

@@ -72,7 +72,7 @@ ClientConnection::Sending ClientConnection::gather(Session& session) {
     end += encode_frame(number(call.request.type), id->number(), call.table, payload.length,
                         staging.bytes().subspan(end));
     ++counters_.requests;
-    if (call.request.kind == CallKind::answered) ++session.in_flight;
+    if (call.request.kind == CallKind::answered && session.in_flight++ == 0) session.asked = reactor_.now();
     if (call.request.kind == CallKind::unanswered) sending.unanswered.push_back(*id);
     if (payload.length <= k_copied_payload_max && end + payload.length <= k_staging_size) {
       if (payload.length != 0) std::memcpy(staging.data() + end, payload.bytes().data(), payload.length);
@@ -91,7 +91,6 @@ Task<void> ClientConnection::receive_all(Self self, std::shared_ptr<Session> ses
     const std::uint64_t before = session->reader.bytes_received();
     auto frame = co_await session->reader.next();
     self->counters_.bytes_received += session->reader.bytes_received() - before;
-    session->last_received = self->reactor_.now();
     if (!frame) {
       self->break_session(*session, frame.error());
     } else {

@@ -168,6 +168,40 @@ TEST_F(ClientTest, AConnectionThatSaysNothingForLongIsReplaced) {
   });
 }
 
+TEST_F(ClientTest, ADeadConnectionIsReplacedWhenOneCallHasWaitedForItInVain) {
+  run([this](Client& client) -> Task<void> {
+    EXPECT_TRUE((co_await client.list_topics()).has_value());
+    const MonotonicTime begun = client.reactor().now();
+    world_.network().cut_both(client_node_.number(), server_node_.number());
+    const auto produced = co_await client.produce_batch({"events", 0}, batch_of(client, "a"),
+                                                        {.timeout = std::chrono::seconds(2)});
+    EXPECT_EQ(produced.error().code, ErrorCode::timed_out);
+    world_.network().heal_both(client_node_.number(), server_node_.number());
+    EXPECT_TRUE((co_await client.list_topics()).has_value());
+    EXPECT_EQ(client.counters().connects, 2u);
+    EXPECT_LT(client.reactor().now() - begun, std::chrono::seconds(3));
+  });
+}
+
+// Also after a time in which nobody asked for anything.
+TEST_F(ClientTest, ACallInAHurryLeavesTheConnectionToTheOthers) {
+  server_.on_produce = [](std::uint64_t) { return Reply::hold; };
+  run([this](Client& client) -> Task<void> {
+    EXPECT_TRUE((co_await client.list_topics()).has_value());
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::minutes(2)));
+    std::vector<Result<Produced>> results;
+    Gate gate(client.reactor());
+    gate.spawn(produce_into(client, "patient", results));
+    const auto hurried = co_await client.produce_batch({"events", 0}, batch_of(client, "a"),
+                                                       {.timeout = std::chrono::milliseconds(500)});
+    EXPECT_EQ(hurried.error().code, ErrorCode::timed_out);
+    server_.release();
+    co_await gate.wait();
+    EXPECT_TRUE(results[0].has_value());
+    EXPECT_EQ(client.counters().connects, 1u);
+  });
+}
+
 TEST_F(ClientTest, WithoutAcknowledgementARequestEndsWhenItHasLeft) {
   run([this](Client& client) -> Task<void> {
     const auto produced =
