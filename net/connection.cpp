@@ -41,30 +41,37 @@ Task<void> ServerConnection::serve() {
 void ServerConnection::take(InboundFrame frame, BudgetShare share) {
   ++context_.counters.requests;
   last_activity_ = reactor_.now();
-  const std::uint64_t correlation = frame.preamble.correlation;
   const auto type = request_type(frame.preamble.type);
   if (type == FrameType::hello || !greeted_) return take_hello(frame);
-  const auto refuse = [&](const Error& error) { send_error(correlation, error, {}); };
   if (!type) {
     return refuse(
-        Error{ErrorCode::protocol_error,
-              fmt::format("frame type {} is no request that this server knows", frame.preamble.type)});
+        frame, Error{ErrorCode::protocol_error,
+                     fmt::format("frame type {} is no request that this server knows", frame.preamble.type)});
   }
   if (context_.stopping)
-    return refuse(Error{ErrorCode::shutting_down, "the server is stopping; ask again later"});
+    return refuse(frame, Error{ErrorCode::shutting_down, "the server is stopping; ask again later"});
   if (context_.requests_in_flight >= context_.options.requests_max) {
     ++context_.counters.refused_requests;
-    return refuse(Error{ErrorCode::overloaded, fmt::format("{} requests are under way, the most allowed",
+    return refuse(frame,
+                  Error{ErrorCode::overloaded, fmt::format("{} requests are under way, the most allowed",
                                                            context_.requests_in_flight)});
   }
   ++in_flight_;
   ++context_.requests_in_flight;
   reactor_.spawn(run(shared_from_this(), InboundRequest{.type = *type,
-                                                        .correlation = correlation,
+                                                        .correlation = frame.preamble.correlation,
                                                         .table = std::move(frame.table),
                                                         .payload = std::move(frame.payload),
                                                         .share = std::move(share),
                                                         .received = reactor_.now()}));
+}
+
+// A request that no handler has seen.
+void ServerConnection::refuse(const InboundFrame& frame, const Error& error) {
+  if (!wants_no_answer(frame.preamble.type, frame.table.bytes())) {
+    return send_error(frame.preamble.correlation, error, {});
+  }
+  ++context_.counters.produce_unanswered_failures;
 }
 
 Task<void> ServerConnection::run(Self self, InboundRequest request) {

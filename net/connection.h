@@ -77,6 +77,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
 
   // requests
   void take(InboundFrame frame, BudgetShare share);
+  void refuse(const InboundFrame& frame, const Error& error);
   void refuse_stream(const Error& error);
   void take_hello(const InboundFrame& frame);
   [[nodiscard]] std::optional<Error> refusal_of_hello(const InboundFrame& frame) const;

@@ -96,8 +96,7 @@ Task<bool> ServerConnection::take_large(InboundFrame& frame) {
 }
 
 Task<bool> ServerConnection::refuse_large(const InboundFrame& frame, const Error& error) {
-  const std::uint64_t correlation = frame.preamble.correlation;
-  send_error(correlation, error, {});
+  refuse(frame, error);
   const auto skipped = co_await reader_.skip_payload(frame.preamble.payload_length);
   if (!skipped) lose();
   co_return skipped.has_value();

@@ -47,18 +47,19 @@ Task<Result<Produced>> append(ShardContext& there, Produce produce) {
   co_return Produced{appended, view ? view->start.offset : Offset{0}};
 }
 
-bool wants_no_answer(const InboundRequest& request) {
-  const auto table = verified<wire::Produce>(request.table.bytes());
-  return table && (*table)->ack() == wire::Ack::none;
-}
-
 }  // namespace
+
+bool wants_no_answer(std::uint8_t type, std::span<const std::byte> table) {
+  if (type != number(FrameType::produce)) return false;
+  const auto produce = verified<wire::Produce>(table);
+  return produce && (*produce)->ack() == wire::Ack::none;
+}
 
 Task<void> handle_produce(Reply reply, InboundRequest& request) {
   ShardContext& context = reply.context();
   ++context.counters.produce_requests;
   const auto refuse = [&](const Error& error) {
-    if (!wants_no_answer(request)) return reply.fail(error);
+    if (!wants_no_answer(number(request.type), request.table.bytes())) return reply.fail(error);
     ++context.counters.produce_unanswered_failures;
   };
   auto produce = read_request(context, request);

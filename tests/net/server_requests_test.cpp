@@ -154,6 +154,28 @@ TEST(ServerRequests, AProduceThatWantsNoAnswerGetsNoneAndIsStored) {
   });
 }
 
+// As above, where no handler sees it: too large to be received, and one more than are taken at once.
+TEST(ServerRequests, AProduceThatWantsNoAnswerGetsNoneWhenItIsRefusedUnread) {
+  ServerStory story;
+  story.setup.server.requests_max = 1;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    co_await peer.create("orders");
+    const Bytes large(k_batch_size_max + 1);
+    co_await peer.send(Peer::produce_frame(1, "orders", large, 0, wire::Ack::none));
+    EXPECT_EQ(co_await peer.counter("produce_unanswered_failures"), 1u);
+    Peer waiting = co_await Peer::greeted(here, server);
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(wire::CreateFetch(builder, wire::CreatePartition(builder, builder.CreateString("orders")),
+                                     0, 1, 1000, 5'000));
+    co_await waiting.send(Peer::frame(FrameType::fetch, 1, builder));
+    static_cast<void>(co_await here.sleep(std::chrono::seconds(1)));
+    co_await peer.send(Peer::produce_frame(2, "orders", batch_of("lost"), 0, wire::Ack::none));
+    static_cast<void>(co_await here.sleep(std::chrono::seconds(5)));
+    EXPECT_EQ(co_await peer.counter("produce_unanswered_failures"), 2u);
+  });
+}
+
 TEST(ServerRequests, AFetchWaitsForRecordsThatComeInTime) {
   ServerStory story;
   story.run([](Reactor& here, Address server) -> Task<void> {
