@@ -1,5 +1,6 @@
 // Batches to the server, and what came of them.
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "net/client/producer_state.h"
@@ -24,7 +25,7 @@ class ProducerState::SendWait {
   SendWait& operator=(const SendWait&) = delete;
   ~SendWait() {
     if (ticket_ != 0) state_.reactor_.unschedule(ticket_);
-    std::erase(partition_.waits, this);
+    if (!result_) partition_.waits.erase(first_from(partition_, record_));
   }
   bool await_ready() const { return result_.has_value(); }
   void await_suspend(std::coroutine_handle<> handle) { waiter_ = handle; }
@@ -36,6 +37,10 @@ class ProducerState::SendWait {
   void finish(Result<Offset> result) {
     result_ = std::move(result);
     if (waiter_) ticket_ = state_.reactor_.schedule(waiter_);
+  }
+  // The first of those who wait for this record or a later one.
+  static Waits::iterator first_from(Partition& partition, std::uint64_t record) {
+    return std::ranges::lower_bound(partition.waits, record, {}, &SendWait::record);
   }
 
  private:
@@ -181,16 +186,7 @@ void ProducerState::finish(Partition& from, Place place, Result<Produced> result
   --outstanding_[batch.round - first_round_];
   const Duration latency = reactor_.now() - batch.sealed_at;
   count(batch, result, latency);
-  for (SendWait* wait : from.waits) {
-    const std::uint64_t delta = wait->record() - batch.first;  // wraps for earlier records
-    if (delta >= batch.count) continue;
-    if (!result) {
-      wait->finish(fail(result.error()));
-    } else {
-      const bool known = result->base_offset.value() >= 0;
-      wait->finish(known ? result->base_offset + static_cast<std::int64_t>(delta) : Offset{-1});
-    }
-  }
+  tell(from, batch, result);
   if (on_delivery_) {
     on_delivery_({.topic = from.topic.name,
                   .partition = from.number,
@@ -201,6 +197,22 @@ void ProducerState::finish(Partition& from, Place place, Result<Produced> result
                   .latency = latency});
   }
   changed_.wake_all();
+}
+
+// Those who wait for a record of this batch: mostly the first ones, as batches mostly end in their order.
+void ProducerState::tell(Partition& from, const Sealed& batch, const Result<Produced>& result) {
+  const auto begin = SendWait::first_from(from, batch.first);
+  const auto end = SendWait::first_from(from, batch.first + batch.count);
+  for (SendWait* wait : std::ranges::subrange(begin, end)) {
+    if (!result) {
+      wait->finish(fail(result.error()));
+    } else {
+      const bool known = result->base_offset.value() >= 0;
+      const auto delta = static_cast<std::int64_t>(wait->record() - batch.first);
+      wait->finish(known ? result->base_offset + delta : Offset{-1});
+    }
+  }
+  from.waits.erase(begin, end);
 }
 
 // After a batch has met its fate, or not: full batches go first; then what has gathered meanwhile, with what

@@ -39,6 +39,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
  private:
   using Self = std::shared_ptr<ProducerState>;
   class SendWait;
+  using Waits = std::deque<SendWait*>;
 
   // A batch that takes no more records.
   struct Sealed {
@@ -71,7 +72,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
     bool resuming = false;         // a task will send again
     Duration pause{0};             // before it does; grows until a batch is delivered
     bool departing = false;        // a task will seal what is open
-    std::vector<SendWait*> waits;  // in the order of append
+    Waits waits;                   // in the order of their records
   };
   struct Topic {
     std::string name;
@@ -93,6 +94,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   void send_off(Partition& partition, Place batch);
   static Task<void> deliver(Self self, Partition& partition, Place batch);
   void finish(Partition& partition, Place place, Result<Produced> result);
+  void tell(Partition& partition, const Sealed& batch, const Result<Produced>& result);
   void go_on(Partition& partition);
 
   // producer_again.cpp

@@ -141,6 +141,44 @@ TEST_F(ProducerTest, SendGivesTheRecordsOffset) {
   });
 }
 
+// Batches that end in any order, and some who no longer wait.
+TEST_F(ProducerTest, EachOfManyWhoWaitHearsOfItsOwnRecord) {
+  constexpr int k_waits = 1000;
+  server_.on_produce = [](std::uint64_t request) { return request % 3 == 0 ? Reply::hold : Reply::answer; };
+  run([this](Client& client) -> Task<void> {
+    Producer producer(client, {.batch_bytes = 4096});
+    const auto topic = *co_await producer.open("events");
+    auto all = numbers(k_waits);
+    for (std::string& value : all) value.resize(100, ' ');
+    std::vector<std::optional<Offset>> offsets(k_waits);
+    const auto send = [&](std::size_t i) -> Task<void> {
+      offsets[i] = *co_await producer.send(topic, 0, record_of(all[i]));
+    };
+    std::vector<std::coroutine_handle<>> gone;
+    Gate gate(client.reactor());
+    for (std::size_t i = 0; i < k_waits; ++i) {
+      if (i % 10 == 3) {
+        gone.push_back(send(i).release());
+        gone.back().resume();
+      } else {
+        gate.spawn(send(i));
+      }
+    }
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::milliseconds(1)));
+    for (auto frame : gone) frame.destroy();
+    for (int i = 0; i < k_waits; ++i) {
+      static_cast<void>(co_await client.reactor().sleep(std::chrono::milliseconds(1)));
+      server_.release();
+    }
+    co_await gate.wait();
+    const std::vector<std::string> stored = server_.values();
+    for (std::size_t i = 0; i < k_waits; ++i) {
+      EXPECT_TRUE(offsets[i] || i % 10 == 3) << i;
+      if (offsets[i]) EXPECT_EQ(stored[static_cast<std::size_t>(offsets[i]->value())], all[i]);
+    }
+  });
+}
+
 TEST_F(ProducerTest, ARefusedBatchFailsAndLaterOnesGoOn) {
   server_.on_produce = [](std::uint64_t request) { return request == 0 ? Reply::refuse : Reply::answer; };
   run([](Client& client) -> Task<void> {
