@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/base/murmur2.h"
 #include "net/client/producer_state.h"
 
 namespace millrace {
@@ -29,7 +30,7 @@ Result<std::uint64_t> Producer::append(ProducerTopic topic, const RecordView& re
 }
 
 std::uint32_t Producer::partition_of(ByteView key, std::uint32_t partitions) {
-  return (murmur2(key) & 0x7fffffff) % partitions;
+  return millrace::partition_of(key, partitions);
 }
 
 Task<Result<void>> Producer::room() {

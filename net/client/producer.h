@@ -130,8 +130,8 @@ class Producer {
   // reactor's buffers are used up: wait in room()), record_too_large (for k_batch_size_max), invalid_argument
   // (no such partition), cancelled (after a failure, with AfterFailure::stop).
   Result<std::uint64_t> append(ProducerTopic topic, std::uint32_t partition, const RecordView& record);
-  // Chooses the partition: by the key's murmur2 as Kafka's Java client does; without a key, one partition
-  // until its batch is full, then the next.
+  // Chooses the partition: by the key's murmur2 (engine/base/murmur2.h) as Kafka's Java client does; without
+  // a key, one partition until its batch is full, then the next.
   Result<std::uint64_t> append(ProducerTopic topic, const RecordView& record);
   [[nodiscard]] static std::uint32_t partition_of(ByteView key, std::uint32_t partitions);
 
@@ -152,8 +152,5 @@ class Producer {
  private:
   std::shared_ptr<class ProducerState> state_;
 };
-
-// Kafka's murmur2 (org.apache.kafka.common.utils.Utils.murmur2, seed 0x9747b28c), for choosing partitions.
-[[nodiscard]] std::uint32_t murmur2(ByteView bytes);
 
 }  // namespace millrace

@@ -253,15 +253,8 @@ TEST_F(ProducerTest, APartitionThatIsNotThereIsRefused) {
   });
 }
 
-// Kafka's own figures (UtilsTest.testMurmur2), so that a key lands where Kafka's clients put it.
-TEST(Murmur2, GivesKafkasValues) {
-  const auto hash = [](const std::string& text) { return static_cast<std::int32_t>(murmur2(view(text))); };
-  EXPECT_EQ(hash("21"), -973932308);
-  EXPECT_EQ(hash("foobar"), -790332482);
-  EXPECT_EQ(hash("a-little-bit-long-string"), -985981536);
-  EXPECT_EQ(hash("a-little-bit-longer-string"), -1486304829);
-  EXPECT_EQ(hash("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8"), -58897971);
-  EXPECT_EQ(hash("abc"), 479470107);
+// Kafka's murmur2 of "21" (UtilsTest.testMurmur2), so that a key lands where Kafka's clients put it.
+TEST(ProducerPartition, IsTheOneThatKafkasClientsChoose) {
   EXPECT_EQ(Producer::partition_of(view("21"), 10),
             (static_cast<std::uint32_t>(-973932308) & 0x7fffffff) % 10);
 }
