@@ -1,9 +1,11 @@
 // What the vocabulary costs: checksums, batches, records, histograms, frames.
 #include <benchmark/benchmark.h>
+#include <string>
 #include <vector>
 
 #include "engine/base/batch_builder.h"
 #include "engine/base/checksum.h"
+#include "engine/base/compression.h"
 #include "engine/base/histogram.h"
 #include "engine/base/record_batch.h"
 #include "engine/base/record_reader.h"
@@ -94,6 +96,45 @@ void batch_read(benchmark::State& state) {
   state.SetItemsProcessed(times(state, header.offset_count()));
 }
 BENCHMARK(batch_read)->Arg(100)->Arg(1024);
+
+// Records that look like a log's lines, in a batch of this many bytes, compressed and inflated again and
+// again.
+std::vector<std::byte> log_lines(std::size_t size) {
+  std::string text;
+  for (std::uint64_t i = 1; text.size() < size; ++i) {
+    text += "2026-01-01T00:00:00.000Z INFO request " + std::to_string(i * 2'654'435'761 % 1'000'003) +
+            " took " + std::to_string(i * 40'503 % 977) + " us\n";
+  }
+  text.resize(size);
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+void batch_compress(benchmark::State& state) {
+  const auto codec = static_cast<Codec>(state.range(0));
+  const std::vector<std::byte> in = log_lines(static_cast<std::size_t>(state.range(1)));
+  std::vector<std::byte> out(compressed_size_max(codec, in.size()).value());
+  Compressor compressor;
+  for (auto _ : state) benchmark::DoNotOptimize(compressor.compress(codec, in, out).value());
+  state.SetBytesProcessed(times(state, in.size()));
+}
+BENCHMARK(batch_compress)
+    ->ArgsProduct({{static_cast<int>(Codec::lz4), static_cast<int>(Codec::zstd)},
+                   {4 << 10, 64 << 10, 512 << 10}});
+
+void batch_inflate(benchmark::State& state) {
+  const auto codec = static_cast<Codec>(state.range(0));
+  const std::vector<std::byte> in = log_lines(static_cast<std::size_t>(state.range(1)));
+  std::vector<std::byte> packed(compressed_size_max(codec, in.size()).value());
+  packed.resize(Compressor().compress(codec, in, packed).value());
+  Inflater inflater;
+  std::vector<std::byte> storage;
+  for (auto _ : state) benchmark::DoNotOptimize(inflater.inflate(codec, packed, storage).value());
+  state.SetBytesProcessed(times(state, in.size()));
+}
+BENCHMARK(batch_inflate)
+    ->ArgsProduct({{static_cast<int>(Codec::lz4), static_cast<int>(Codec::zstd)},
+                   {4 << 10, 64 << 10, 512 << 10}});
 
 void buffer_acquire(benchmark::State& state) {
   BufferPool pool({.bytes_max = 16_MiB, .idle_bytes_max = 16_MiB});

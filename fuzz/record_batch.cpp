@@ -46,7 +46,7 @@ void read_batch(Input input) {
   CHECK(!taken || (verified && *verified == *taken), "taken by the server, refused by its readers");
   if (!verified) return;
   Bytes storage;
-  const auto records = inflate_records(*verified, batch, storage, k_inflated_size_max);
+  const auto records = Inflater().inflate_records(*verified, batch, storage, k_inflated_size_max);
   if (!records) {
     CHECK(verified->codec() != Codec::none, "{}", records.error().message);
     return;

@@ -3,7 +3,6 @@
 #include <array>
 #include <fmt/format.h>
 
-#include "engine/base/compression.h"
 #include "engine/base/record_batch.h"
 #include "tools/terminal.h"
 
@@ -102,7 +101,7 @@ void ProduceReport::delivered(const Delivery& delivery) {
 
 Result<void> ProduceReport::print_acked(const Delivery& delivery) {
   const BatchHeader header = decode_batch_header(delivery.batch.first<k_batch_header_size>());
-  TRY(const auto bytes, inflate_records(header, delivery.batch, inflated_));
+  TRY(const auto bytes, inflater_.inflate_records(header, delivery.batch, inflated_));
   RecordReader reader(header, bytes);
   RecordView record;
   for (std::int64_t i = 0;; ++i) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/base/compression.h"
 #include "engine/base/time.h"
 #include "engine/reactor/reactor.h"
 #include "net/client/producer.h"
@@ -38,6 +39,7 @@ class ProduceReport {
   MonotonicTime started_{};
   bool progress_shown_ = false;
   std::string lines_;
+  Inflater inflater_;
   std::vector<std::byte> inflated_;
 };
 

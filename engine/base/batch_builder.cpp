@@ -136,7 +136,10 @@ Result<Slice> RecordBatchBuilder::finish_compressed(Codec codec, const ProducerS
   const auto records = buffer_.bytes().subspan(k_batch_header_size, size_ - k_batch_header_size);
   TRY(const std::size_t size_max, compressed_size_max(codec, records.size()));
   TRY(Buffer compressed, pool_.acquire(k_batch_header_size + size_max));
-  TRY(const std::size_t size, compress(codec, records, compressed.bytes().subspan(k_batch_header_size)));
+  Compressor own;
+  Compressor& compressor = options_.compressor != nullptr ? *options_.compressor : own;
+  TRY(const std::size_t size,
+      compressor.compress(codec, records, compressed.bytes().subspan(k_batch_header_size)));
   if (size >= records.size()) return complete(buffer_, size_, Codec::none, producer);
   return complete(std::move(compressed), k_batch_header_size + static_cast<std::uint32_t>(size), codec,
                   producer);

@@ -10,6 +10,8 @@
 
 namespace millrace {
 
+class Compressor;
+
 // What became of a record. Only `appended` took it; the others left the batch as it was.
 enum class BatchAppend : std::uint8_t {
   appended,
@@ -28,6 +30,8 @@ class RecordBatchBuilder {
     std::uint32_t size_max = k_batch_size_max;  // of a batch before compression, header included
     // Memory to begin with; a batch that is expected to get large is spared the copies of growing.
     std::uint32_t size_expected = k_batch_size_target;
+    // Of whoever makes many compressed batches, and keeps it for all of them; nothing: each makes its own.
+    Compressor* compressor = nullptr;
   };
   // The pool outlives the builder.
   explicit RecordBatchBuilder(BufferPool& pool) : RecordBatchBuilder(pool, Options{}) {}

@@ -38,6 +38,13 @@ inline constexpr std::uint32_t k_direct_size_min = 64u << 10;
 // What one compressed batch may hold when a reader inflates it, and the largest window of its codec: the
 // default of zstd's own decoder, so that whatever Kafka's clients can compress can be read.
 inline constexpr std::uint64_t k_batch_inflated_size_max = 128_MiB;
+// What a reader of batches keeps for the next one: of zstd's working memory, which follows the window (2.5
+// MiB for what its encoder's default level makes), and of the space for inflated records. What larger batches
+// have needed goes with them.
+inline constexpr std::uint64_t k_inflater_bytes_kept = 8_MiB;
+inline constexpr std::uint64_t k_inflated_bytes_kept = 1_MiB;
+static_assert(k_inflater_bytes_kept < k_batch_inflated_size_max);
+static_assert(k_inflated_bytes_kept < k_batch_inflated_size_max);
 
 // ---- journal ---------------------------------------------------------------
 

@@ -41,7 +41,8 @@ struct RecordView {
 //   }
 //
 // `header` has passed verify_batch() or check_batch(); `records` are the bytes after the header when codec()
-// is none, otherwise what inflate_records() (compression.h) made of them. The bytes may lie: next() says so.
+// is none, otherwise what Inflater::inflate_records() (compression.h) made of them. The bytes may lie: next()
+// says so.
 class RecordReader {
  public:
   RecordReader(const BatchHeader& header, ByteView records);

@@ -30,7 +30,8 @@ OwnedRecord owned(const RecordView& record) {
 Task<Result<std::vector<OwnedRecord>>> read_some(Client& client, PartitionName from, Offset offset,
                                                  std::size_t count, Duration max_wait) {
   std::vector<OwnedRecord> records;
-  EntryDecoder decoder;
+  Inflater inflater;
+  EntryDecoder decoder(inflater);
   Offset ask_from = offset;
   while (records.size() < count) {
     const Duration wait = records.empty() ? max_wait : Duration::zero();

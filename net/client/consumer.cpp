@@ -48,7 +48,7 @@ ConsumerState::ConsumerState(Client& client, ConsumerOptions options)
 
 void ConsumerState::follow(PartitionName name, Offset from) {
   CHECK(!progress(name), "{} is followed twice", to_string(name));
-  followed_.push_back(std::make_shared<Followed>(reactor_, std::move(name), from));
+  followed_.push_back(std::make_shared<Followed>(reactor_, inflater_, std::move(name), from));
   reactor_.spawn(fetch_all(shared_from_this(), followed_.back()));
 }
 

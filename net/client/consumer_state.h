@@ -28,10 +28,11 @@ class ConsumerState : public std::enable_shared_from_this<ConsumerState> {
  private:
   using Self = std::shared_ptr<ConsumerState>;
   struct Followed {
-    Followed(Reactor& reactor, PartitionName named, Offset from)
+    Followed(Reactor& reactor, Inflater& inflater, PartitionName named, Offset from)
         : name(std::move(named)),
           ask_from(from),
           progress{.next_offset = from, .log_start = from, .committed_end = from},
+          decoder(inflater),
           room(reactor) {}
     PartitionName name;
     Offset ask_from;
@@ -54,6 +55,7 @@ class ConsumerState : public std::enable_shared_from_this<ConsumerState> {
   Client& client_;
   Reactor& reactor_;
   ConsumerOptions options_;
+  Inflater inflater_;  // of all partitions, one batch at a time
   std::vector<std::shared_ptr<Followed>> followed_;
   std::size_t current_ = 0;  // whose answer is being decoded; then the next one's turn
   ConsumedRecord record_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/base/compression.h"
 #include "engine/base/entry_header.h"
 #include "engine/base/record_batch.h"
 
@@ -46,7 +45,7 @@ Result<void> EntryDecoder::open_entry(Offset& wanted) {
   }
   const auto batch = rest.subspan(k_batch_offset_in_entry, size - k_batch_offset_in_entry);
   TRY(const BatchHeader records, verify_batch(batch));
-  TRY(const auto bytes, inflate_records(records, batch, inflated_));
+  TRY(const auto bytes, inflater_.inflate_records(records, batch, inflated_));
   batch_end_ = header.next_offset();
   reader_.emplace(records, bytes);
   return {};

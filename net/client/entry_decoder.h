@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/base/buffer.h"
+#include "engine/base/compression.h"
 #include "engine/base/error.h"
 #include "engine/base/ids.h"
 #include "engine/base/record_reader.h"
@@ -15,6 +16,9 @@ namespace millrace {
 
 class EntryDecoder {
  public:
+  // The inflater outlives the decoder; several decoders may share one.
+  explicit EntryDecoder(Inflater& inflater) : inflater_(inflater) {}
+
   // Goes on with these entries (Fetched::entries).
   void feed(Slice entries);
   // Everything fed has been decoded.
@@ -33,6 +37,7 @@ class EntryDecoder {
   std::uint32_t at_ = 0;
   Offset batch_end_{0};  // behind the batch that reader_ reads
   std::optional<RecordReader> reader_;
+  Inflater& inflater_;
   std::vector<std::byte> inflated_;
 };
 

@@ -90,6 +90,7 @@ RecordBatchBuilder ProducerState::make_builder(std::uint32_t size_max, std::uint
   RecordBatchBuilder::Options options;
   options.size_max = size_max;
   options.size_expected = std::min(size_expected, size_max);
+  options.compressor = &compressor_;
   return RecordBatchBuilder(reactor_.buffers(), options);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/batch_builder.h"
+#include "engine/base/compression.h"
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/task.h"
 #include "engine/reactor/wait.h"
@@ -125,6 +126,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   std::deque<std::uint64_t> outstanding_{0};
   std::uint64_t first_round_ = 0;
   std::optional<Error> first_error_;  // since the last flush
+  Compressor compressor_;             // of all batches
 };
 
 }  // namespace millrace

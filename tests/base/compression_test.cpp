@@ -16,8 +16,16 @@ constexpr std::array k_codecs = {Codec::lz4, Codec::zstd};
 
 Bytes compressed(Codec codec, ByteView in) {
   Bytes out(compressed_size_max(codec, in.size()).value());
-  out.resize(compress(codec, in, out).value());
+  out.resize(Compressor().compress(codec, in, out).value());
   return out;
+}
+
+// By an inflater that has seen nothing before.
+Result<void> decompress(Codec codec, ByteView in, Bytes& out,
+                        std::uint64_t size_max = k_batch_inflated_size_max) {
+  TRY(const ByteView inflated, Inflater().inflate(codec, in, out, size_max));
+  out.resize(inflated.size());
+  return {};
 }
 
 Bytes text(std::size_t size) {
@@ -107,10 +115,72 @@ TEST(CompressionTest, SeveralFramesInARowAreOneContent) {
   }
 }
 
+TEST(CompressionTest, WorkingMemoryIsKeptFromBatchToBatch) {
+  Compressor compressor;
+  Inflater inflater;
+  EXPECT_EQ(compressor.bytes_held() + inflater.bytes_held(), 0u);
+  const Bytes in = text(300'000);
+  Bytes packed(compressed_size_max(Codec::zstd, in.size()).value());
+  Bytes storage;
+  std::size_t by_compressor = 0;
+  std::size_t by_inflater = 0;
+  for (int i = 0; i < 3; ++i) {
+    const std::size_t size = compressor.compress(Codec::zstd, in, packed).value();
+    const auto out = inflater.inflate(Codec::zstd, ByteView(packed).first(size), storage);
+    ASSERT_TRUE(out && std::ranges::equal(*out, in));
+    if (i == 0) {
+      by_compressor = compressor.bytes_held();
+      by_inflater = inflater.bytes_held();
+    }
+    EXPECT_GT(by_compressor, 0u);
+    EXPECT_GT(by_inflater, 0u);
+    EXPECT_EQ(compressor.bytes_held(), by_compressor);
+    EXPECT_EQ(inflater.bytes_held(), by_inflater);
+  }
+}
+
+TEST(CompressionTest, TheMemoryOfALargeWindowIsNotKept) {
+  Inflater inflater;
+  Bytes storage;
+  const Bytes packed = compressed(Codec::zstd, text(40u << 20));
+  EXPECT_TRUE(inflater.inflate(Codec::zstd, packed, storage));
+  EXPECT_LE(inflater.bytes_held(), k_inflater_bytes_kept);
+  // One byte in a frame that asks for a window of 16 MiB.
+  EXPECT_TRUE(inflater.inflate(Codec::zstd, parse_hex("28b52ffd007009000041").value(), storage));
+  EXPECT_EQ(inflater.bytes_held(), 0u);
+}
+
+// Batches of all sizes, good and broken ones, through the same inflater into the same storage.
+TEST(CompressionTest, ABrokenBatchLeavesNothingBehind) {
+  std::mt19937_64 random(7);
+  Inflater inflater;
+  Bytes storage;
+  for (int i = 0; i < 300; ++i) {
+    const Codec codec = k_codecs[random() % 2];
+    const Bytes in = text(random() % 50'000);
+    Bytes packed = compressed(codec, in);
+    const bool cut = random() % 3 == 0;
+    if (cut) packed.resize(packed.size() - 1 - random() % (packed.size() / 2));
+    const auto out = inflater.inflate(codec, packed, storage);
+    ASSERT_EQ(out.has_value(), !cut) << i;
+    ASSERT_TRUE(cut || std::ranges::equal(*out, in)) << i;
+  }
+}
+
+TEST(CompressionTest, LargerStorageDoesNotMoveTheLimit) {
+  Inflater inflater;
+  Bytes storage(1u << 20);
+  for (const Codec codec : k_codecs) {
+    const Bytes packed = compressed(codec, text(5000));
+    EXPECT_EQ(inflater.inflate(codec, packed, storage, 5000)->size(), 5000u) << name(codec);
+    EXPECT_EQ(inflater.inflate(codec, packed, storage, 4999).error().code, ErrorCode::record_too_large);
+  }
+}
+
 TEST(CompressionTest, GzipAndSnappyAreNamedInTheRefusal) {
   Bytes out;
   EXPECT_THAT(decompress(Codec::gzip, Bytes(10), out).error().message, HasSubstr("gzip"));
-  EXPECT_THAT(compress(Codec::snappy, Bytes(10), out).error().message, HasSubstr("snappy"));
+  EXPECT_THAT(Compressor().compress(Codec::snappy, Bytes(10), out).error().message, HasSubstr("snappy"));
   EXPECT_EQ(compressed_size_max(Codec::gzip, 1).error().code, ErrorCode::unsupported_compression);
   EXPECT_EQ(decompress(Codec::none, Bytes(10), out).error().code, ErrorCode::unsupported_compression);
 }

@@ -129,7 +129,7 @@ Bytes small_batch() {
 
 Result<std::vector<OwnedRecord>> read_all(const BatchHeader& header, ByteView batch) {
   Bytes storage;
-  TRY(const ByteView records, inflate_records(header, batch, storage));
+  TRY(const ByteView records, Inflater().inflate_records(header, batch, storage));
   RecordReader reader(header, records);
   std::vector<OwnedRecord> result;
   RecordView record;

@@ -214,7 +214,8 @@ Task<Result<Offset>> Ledger::read(Client& client, LedgerPartition& partition, Of
   Offset at = from;
   do {
     CO_TRY(Fetched fetched, co_await client.fetch(partition.name, at));
-    EntryDecoder decoder;
+    Inflater inflater;
+    EntryDecoder decoder(inflater);
     decoder.feed(std::move(fetched.entries));
     const Offset before = at;
     RecordView record;

@@ -132,7 +132,8 @@ class Life {
 
   Task<void> read_all(Client& client) {
     for (std::uint32_t p = 0; p < k_partitions; ++p) {
-      EntryDecoder decoder;
+      Inflater inflater;
+      EntryDecoder decoder(inflater);
       for (Offset at{0};;) {
         auto fetched = co_await client.fetch({"events", p}, at);
         if (!fetched) {

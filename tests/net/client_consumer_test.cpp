@@ -41,7 +41,8 @@ class EntryDecoderTest : public testing::Test {
   }
 
   BufferPool pool_{{.bytes_max = 64 << 20, .idle_bytes_max = 0}};
-  EntryDecoder decoder_;
+  Inflater inflater_;
+  EntryDecoder decoder_{inflater_};
   Offset wanted_{0};
 };
 

@@ -193,10 +193,11 @@ Task<void> FakeServer::answer_when_released(Reactor& reactor, Socket socket, std
 
 std::vector<std::string> FakeServer::values() const {
   std::vector<std::string> values;
+  Inflater inflater;
   std::vector<std::byte> inflated;
   for (const std::string& batch : batches_) {
     const auto header = verify_batch(bytes(batch));
-    RecordReader reader(*header, *inflate_records(*header, bytes(batch), inflated));
+    RecordReader reader(*header, *inflater.inflate_records(*header, bytes(batch), inflated));
     RecordView record;
     while (*reader.next(record)) values.push_back(text(*record.value));
   }
