@@ -11,7 +11,13 @@ namespace millrace {
 void EntryDecoder::feed(Slice entries) {
   entries_ = std::move(entries);
   at_ = 0;
+  close_batch();
+}
+
+void EntryDecoder::close_batch() {
   reader_.reset();
+  // Not {}: that would be an assignment of no elements, which keeps the memory.
+  if (inflated_.capacity() > k_inflated_bytes_kept) inflated_ = std::vector<std::byte>();
 }
 
 Result<bool> EntryDecoder::next(RecordView& record, Offset& wanted) {
@@ -19,7 +25,7 @@ Result<bool> EntryDecoder::next(RecordView& record, Offset& wanted) {
     while (reader_) {
       TRY(const bool more, reader_->next(record));
       if (!more) {
-        reader_.reset();
+        close_batch();
         wanted = std::max(wanted, batch_end_);
       } else if (record.offset >= wanted) {
         wanted = millrace::next(record.offset);

@@ -30,8 +30,12 @@ class EntryDecoder {
   // unsupported_compression, record_too_large (when inflated).
   [[nodiscard]] Result<bool> next(RecordView& record, Offset& wanted);
 
+  // Of inflated records, beyond the entries: between batches k_inflated_bytes_kept at most.
+  [[nodiscard]] std::size_t bytes_held() const { return inflated_.capacity(); }
+
  private:
   [[nodiscard]] Result<void> open_entry(Offset& wanted);
+  void close_batch();
 
   Slice entries_;
   std::uint32_t at_ = 0;

@@ -66,6 +66,18 @@ TEST_F(EntryDecoderTest, Lz4AndZstdAreDecoded) {
   EXPECT_THAT(drain(), ElementsAre("0:" + value, "1:" + value));
 }
 
+TEST_F(EntryDecoderTest, TheSpaceOfALargeBatchGoesWithIt) {
+  for (const Codec codec : {Codec::lz4, Codec::zstd}) {
+    const std::string large(6u << 20, 'v');
+    feed(entry_of(batch_of({large}, codec), wanted_.value()));
+    RecordView record;
+    ASSERT_TRUE(*decoder_.next(record, wanted_));
+    EXPECT_GT(decoder_.bytes_held(), large.size());
+    ASSERT_FALSE(*decoder_.next(record, wanted_));
+    EXPECT_LE(decoder_.bytes_held(), k_inflated_bytes_kept);
+  }
+}
+
 TEST_F(EntryDecoderTest, OtherCodecsAreRefusedByName) {
   std::string batch = batch_of({"a"});
   auto* header = reinterpret_cast<std::byte*>(batch.data());
