@@ -2,19 +2,11 @@
 // kernel.
 #include <benchmark/benchmark.h>
 
-#include "engine/reactor/shard_threads.h"
+#include "bench/support/on_reactor.h"
 #include "engine/reactor/wait.h"
 
 namespace millrace {
 namespace {
-
-template <class Function>
-void on_reactor(benchmark::State& state, Function function) {
-  ShardsOptions options;
-  const auto ran =
-      run_uring(options, [&](UringReactor& reactor) -> Task<void> { co_await function(reactor); });
-  if (!ran) state.SkipWithError(ran.error().message.c_str());
-}
 
 Task<int> answer(int value) {
   co_return value;

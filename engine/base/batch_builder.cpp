@@ -58,10 +58,10 @@ RecordBatchBuilder::RecordBatchBuilder(BufferPool& pool, Options options) : pool
         options.size_max);
 }
 
-BatchAppend RecordBatchBuilder::append(const RecordView& record) {
-  const std::int64_t base_timestamp = count_ == 0 ? record.timestamp : base_timestamp_;
+BatchAppend RecordBatchBuilder::append(const RecordView& record, std::int64_t timestamp) {
+  const std::int64_t base_timestamp = count_ == 0 ? timestamp : base_timestamp_;
   // Wraps for times that are 292 million years apart, and wraps back in readers.
-  const auto timestamp_delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(record.timestamp) -
+  const auto timestamp_delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(timestamp) -
                                                          static_cast<std::uint64_t>(base_timestamp));
   const auto offset_delta = static_cast<std::int32_t>(count_);
   const std::uint64_t length = 1 + varint_size(timestamp_delta) + varint_size(offset_delta) +
@@ -86,7 +86,7 @@ BatchAppend RecordBatchBuilder::append(const RecordView& record) {
     to = put(to, header.value);
   }
 
-  max_timestamp_ = count_ == 0 ? record.timestamp : std::max(max_timestamp_, record.timestamp);
+  max_timestamp_ = count_ == 0 ? timestamp : std::max(max_timestamp_, timestamp);
   base_timestamp_ = base_timestamp;
   size_ = static_cast<std::uint32_t>(size);
   ++count_;

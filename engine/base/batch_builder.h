@@ -38,7 +38,9 @@ class RecordBatchBuilder {
   RecordBatchBuilder(BufferPool& pool, Options options);
 
   // Copies the record to the end of the batch; `offset` is ignored, records count from 0.
-  [[nodiscard]] BatchAppend append(const RecordView& record);
+  [[nodiscard]] BatchAppend append(const RecordView& record) { return append(record, record.timestamp); }
+  // The same, with a timestamp in the place of the record's own.
+  [[nodiscard]] BatchAppend append(const RecordView& record, std::int64_t timestamp);
 
   // Bytes that finish(Codec::none) would give: 0 for an empty batch. Records in it.
   [[nodiscard]] std::uint32_t size() const { return count_ == 0 ? 0 : size_; }

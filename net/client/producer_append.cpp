@@ -42,7 +42,9 @@ Task<Result<void>> ProducerState::take_id() {
 
 ProducerTopic ProducerState::add_topic(std::string name, std::uint32_t partitions) {
   if (const auto known = find_topic(name)) return *known;
-  Topic& topic = topics_.emplace_back(Topic{.name = std::move(name), .partitions = {}});
+  topics_.push_back(std::make_unique<Topic>(Topic{.name = std::move(name), .partitions = {}}));
+  Topic& topic = *topics_.back();
+  topic.partitions.reserve(partitions);
   for (std::uint32_t i = 0; i < partitions; ++i) {
     topic.partitions.push_back({.topic = topic,
                                 .number = i,
@@ -58,24 +60,23 @@ ProducerTopic ProducerState::add_topic(std::string name, std::uint32_t partition
 
 std::optional<ProducerTopic> ProducerState::find_topic(std::string_view name) const {
   for (std::uint32_t i = 0; i < topics_.size(); ++i) {
-    if (topics_[i].name == name)
-      return ProducerTopic{i, static_cast<std::uint32_t>(topics_[i].partitions.size())};
+    if (topics_[i]->name == name)
+      return ProducerTopic{i, static_cast<std::uint32_t>(topics_[i]->partitions.size())};
   }
   return std::nullopt;
 }
 
-Result<ProducerState::Partition*> ProducerState::partition(ProducerTopic topic, std::uint32_t number) {
-  if (topic.number >= topics_.size() || number >= topics_[topic.number].partitions.size()) [[unlikely]] {
-    return fail(ErrorCode::invalid_argument, "partition {} of a topic of {} partitions; they count from 0",
-                number, topic.partitions);
-  }
-  return &topics_[topic.number].partitions[number];
+ProducerState::Partition* ProducerState::find(ProducerTopic topic, std::uint32_t number) {
+  if (topic.number >= topics_.size()) [[unlikely]]
+    return nullptr;
+  std::vector<Partition>& partitions = topics_[topic.number]->partitions;
+  return number < partitions.size() ? &partitions[number] : nullptr;
 }
 
 std::uint32_t ProducerState::choose_partition(ProducerTopic topic, const RecordView& record) const {
   if (topic.partitions <= 1 || topic.number >= topics_.size()) return 0;
   if (record.key) return Producer::partition_of(*record.key, topic.partitions);
-  return topics_[topic.number].sticky;
+  return topics_[topic.number]->sticky;
 }
 
 std::int64_t ProducerState::wall_milliseconds() {
@@ -100,8 +101,12 @@ Error ProducerState::no_memory() {
 }
 
 Result<std::uint64_t> ProducerState::append(ProducerTopic topic, std::uint32_t number,
-                                            const RecordView& given) {
-  TRY(Partition* const found, partition(topic, number));
+                                            const RecordView& record) {
+  Partition* const found = find(topic, number);
+  if (found == nullptr) [[unlikely]] {
+    return fail(ErrorCode::invalid_argument, "partition {} of a topic of {} partitions; they count from 0",
+                number, topic.partitions);
+  }
   Partition& to = *found;
   if (stopped_) [[unlikely]]
     return fail(*stopped_);
@@ -109,13 +114,13 @@ Result<std::uint64_t> ProducerState::append(ProducerTopic topic, std::uint32_t n
     return fail(ErrorCode::overloaded, "{} bytes wait to be delivered, at most {} may; wait for room()",
                 buffered_, options_.buffered_bytes_max);
   }
-  RecordView record = given;
-  if (options_.timestamps == Timestamps::now) record.timestamp = wall_milliseconds();
+  const std::int64_t timestamp =
+      options_.timestamps == Timestamps::now ? wall_milliseconds() : record.timestamp;
   for (bool again = true; again;) {
     again = false;
     if (!to.open) to.open.emplace(make_builder(options_.batch_bytes, to.size_expected));
     const std::uint32_t before = to.open->size();
-    switch (to.open->append(record)) {
+    switch (to.open->append(record, timestamp)) {
       case BatchAppend::appended:
         buffered_ += to.open->size() - before;
         break;
@@ -125,7 +130,7 @@ Result<std::uint64_t> ProducerState::append(ProducerTopic topic, std::uint32_t n
         again = true;
         break;
       case BatchAppend::record_too_large:
-        TRY_VOID(append_large(to, record));
+        TRY_VOID(append_large(to, record, timestamp));
         break;
       case BatchAppend::overloaded:
         if (to.open->count() == 0) to.open.reset();
@@ -142,11 +147,11 @@ Result<std::uint64_t> ProducerState::append(ProducerTopic topic, std::uint32_t n
 }
 
 // A record that does not fit a batch of batch_bytes gets a larger one of its own.
-Result<void> ProducerState::append_large(Partition& to, const RecordView& record) {
+Result<void> ProducerState::append_large(Partition& to, const RecordView& record, std::int64_t timestamp) {
   const std::uint64_t expected = size_of(record) + k_batch_header_size + k_record_overhead_max;
   RecordBatchBuilder alone = make_builder(
       k_batch_size_max, static_cast<std::uint32_t>(std::min<std::uint64_t>(expected, k_batch_size_max)));
-  const BatchAppend taken = alone.append(record);
+  const BatchAppend taken = alone.append(record, timestamp);
   if (taken == BatchAppend::overloaded) return fail(no_memory());
   if (taken != BatchAppend::appended) {
     return fail(ErrorCode::record_too_large,

@@ -60,7 +60,7 @@ Task<Result<Offset>> ProducerState::send(ProducerTopic topic, std::uint32_t numb
     taken = append(topic, number, record);
   }
   if (!taken) co_return fail(std::move(taken).error());
-  SendWait wait(*this, **partition(topic, number), *taken);
+  SendWait wait(*this, *find(topic, number), *taken);
   co_return co_await wait;
 }
 
@@ -71,8 +71,8 @@ Task<Result<void>> ProducerState::room() {
     const bool nothing_sealed = std::ranges::all_of(outstanding_, [](std::uint64_t n) { return n == 0; });
     if (nothing_sealed) {
       // What fills the bound is gathered, not sent: batches of many partitions, none of them full.
-      for (Topic& topic : topics_) {
-        for (Partition& each : topic.partitions) {
+      for (const auto& topic : topics_) {
+        for (Partition& each : topic->partitions) {
           seal(each);
           launch(each);
         }
@@ -90,8 +90,8 @@ Task<Result<void>> ProducerState::room() {
 
 Task<Result<void>> ProducerState::flush() {
   const Self self = shared_from_this();
-  for (Topic& topic : topics_) {
-    for (Partition& each : topic.partitions) {
+  for (const auto& topic : topics_) {
+    for (Partition& each : topic->partitions) {
       seal(each);
       launch(each);
     }

@@ -4,6 +4,7 @@
 #include <coroutine>
 #include <deque>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -77,13 +78,15 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   };
   struct Topic {
     std::string name;
-    std::deque<Partition> partitions;
-    std::uint32_t sticky = 0;  // where records without a key go now
+    std::vector<Partition> partitions;  // as many as it will ever have, so they stay put
+    std::uint32_t sticky = 0;           // where records without a key go now
   };
 
-  [[nodiscard]] Result<Partition*> partition(ProducerTopic topic, std::uint32_t number);
+  // Null when there is none.
+  [[nodiscard]] Partition* find(ProducerTopic topic, std::uint32_t number);
   [[nodiscard]] RecordBatchBuilder make_builder(std::uint32_t size_max, std::uint32_t size_expected);
-  [[nodiscard]] Result<void> append_large(Partition& partition, const RecordView& record);
+  [[nodiscard]] Result<void> append_large(Partition& partition, const RecordView& record,
+                                          std::int64_t timestamp);
   [[nodiscard]] Error no_memory();
   [[nodiscard]] std::int64_t wall_milliseconds();
 
@@ -113,7 +116,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   ProducerOptions options_;
   Producer::OnDelivery on_delivery_;
   ProducerStatistics statistics_;
-  std::deque<Topic> topics_;  // stays put
+  std::vector<std::unique_ptr<Topic>> topics_;
   std::uint64_t buffered_ = 0;
   bool pool_empty_ = false;
   bool closed_ = false;
