@@ -52,6 +52,22 @@ TEST_F(ProducerTest, RecordsGatherWhileABatchIsOnTheWay) {
   });
 }
 
+// Whatever a full batch's size: one record is one batch, in a block of the smallest size.
+TEST_F(ProducerTest, OneRecordAtATimeTakesNoMoreThanItNeeds) {
+  run([this](Client& client) -> Task<void> {
+    Producer producer(client);
+    const auto topic = *co_await producer.open("events");
+    const BufferPool& pool = client.reactor().buffers();
+    const std::uint64_t before = pool.bytes_in_use();
+    for (std::size_t i = 1; i <= 20; ++i) {
+      append(producer, topic, "alone");
+      EXPECT_EQ(pool.bytes_in_use() - before, 4_KiB);
+      EXPECT_TRUE((co_await producer.flush()).has_value());
+      EXPECT_EQ(server_.batches().size(), i);
+    }
+  });
+}
+
 TEST_F(ProducerTest, LingerGathersWhenNothingIsOnTheWay) {
   run([this](Client& client) -> Task<void> {
     Producer producer(client, {.linger = std::chrono::seconds(1)});
