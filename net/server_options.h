@@ -17,7 +17,7 @@ struct ServerOptions {
   std::uint32_t frame_size_max = k_frame_size_max;
   std::uint32_t requests_in_flight_max = k_requests_in_flight_max;  // a connection
   std::uint32_t requests_max = k_requests_max;                      // on all connections
-  std::uint64_t request_bytes_max = k_request_bytes_max;
+  std::uint64_t request_bytes_max = k_small_request_bytes_max + k_large_request_bytes_max;
   std::uint64_t send_queue_max = k_send_queue_max;      // a connection
   std::uint64_t answer_bytes_max = k_answer_bytes_max;  // all connections
   Duration hello_deadline = std::chrono::milliseconds(k_hello_deadline_ms);

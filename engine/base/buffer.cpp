@@ -38,6 +38,7 @@ struct BufferPoolState {
   std::atomic<BufferBlock*> returned{nullptr};
   std::atomic<std::uint64_t> bytes_in_use{0};
   std::atomic<std::uint64_t> bytes_in_use_max{0};
+  std::atomic<std::uint64_t> receive_bytes_in_use{0};
   std::atomic<std::uint64_t> holders{1};  // the pool and every block that is out
 
   void collect(std::uint64_t idle_bytes_max) {
@@ -53,6 +54,8 @@ struct BufferPoolState {
 
   // On any shard.
   void give_back(BufferBlock* block) {
+    if (block->part == PoolPart::receive)
+      receive_bytes_in_use.fetch_sub(block->capacity, std::memory_order_relaxed);
     bytes_in_use.fetch_sub(block->capacity, std::memory_order_relaxed);
     BufferBlock* head = returned.load(std::memory_order_relaxed);
     do {
@@ -87,7 +90,7 @@ BufferPool::~BufferPool() {
   state_->let_go();
 }
 
-Result<Buffer> BufferPool::acquire(std::uint64_t size) {
+Result<Buffer> BufferPool::acquire(std::uint64_t size, PoolPart part) {
   const unsigned order = BlockHeap::order_of(size);
   if (order >= BlockHeap::k_orders) {
     return fail(ErrorCode::invalid_argument, "a buffer of {} bytes was asked for, the largest has {}", size,
@@ -96,11 +99,13 @@ Result<Buffer> BufferPool::acquire(std::uint64_t size) {
   BufferPoolState& state = *state_;
   const std::uint64_t in_use =
       state.bytes_in_use.load(std::memory_order_relaxed) + BlockHeap::capacity_of(order);
-  if (in_use > state.options.bytes_max) {
+  const std::uint64_t bytes_max =
+      state.options.bytes_max - (part == PoolPart::reserve ? 0 : state.options.reserve_bytes);
+  if (in_use > bytes_max) {
     return fail(ErrorCode::overloaded,
                 "the shard's buffers are used up: {} bytes asked for, {} of {} in use; try again when "
                 "requests have ended",
-                size, in_use - BlockHeap::capacity_of(order), state.options.bytes_max);
+                size, in_use - BlockHeap::capacity_of(order), bytes_max);
   }
   state.collect(state.options.idle_bytes_max);
   BufferBlock* block = state.heap.take(order);
@@ -112,6 +117,9 @@ Result<Buffer> BufferPool::acquire(std::uint64_t size) {
   }
   state.holders.fetch_add(1, std::memory_order_relaxed);
   state.bytes_in_use.fetch_add(block->capacity, std::memory_order_relaxed);
+  block->part = part;
+  if (part == PoolPart::receive)
+    state.receive_bytes_in_use.fetch_add(block->capacity, std::memory_order_relaxed);
   // Only the owner raises the two, so a plain maximum is right.
   if (in_use > state.bytes_in_use_max.load(std::memory_order_relaxed)) {
     state.bytes_in_use_max.store(in_use, std::memory_order_relaxed);
@@ -121,6 +129,14 @@ Result<Buffer> BufferPool::acquire(std::uint64_t size) {
 
 void BufferPool::collect() {
   state_->collect(state_->options.idle_bytes_max);
+}
+
+std::uint32_t BufferPool::capacity_for(std::uint64_t size) {
+  return BlockHeap::capacity_of(BlockHeap::order_of(size));
+}
+
+std::uint64_t BufferPool::receive_bytes_in_use() const {
+  return state_->receive_bytes_in_use.load(std::memory_order_relaxed);
 }
 
 std::uint64_t BufferPool::bytes_in_use() const {

@@ -18,6 +18,11 @@ namespace millrace {
 struct BufferPoolState;
 struct BufferChunk;
 
+// What a block is for. The reserve is for whoever frees memory by using some: were it not set aside, a pool
+// full of what waits to be written could not write it. What sockets are received into is counted apart, until
+// the last who refers to it lets go.
+enum class PoolPart : std::uint8_t { common, receive, reserve };
+
 // One block. Only BlockHeap makes and frees it.
 struct BufferBlock {
   std::byte* data = nullptr;
@@ -27,6 +32,7 @@ struct BufferBlock {
   std::atomic<std::uint32_t> references{0};
   std::uint8_t order = 0;
   bool free = false;
+  PoolPart part = PoolPart::common;
   BufferPoolState* pool = nullptr;
   BufferChunk* chunk = nullptr;
   BufferBlock* next = nullptr;  // of those that are free, or on their way home
@@ -91,15 +97,22 @@ class BufferPool {
     std::uint64_t bytes_max = 0;
     std::uint64_t idle_bytes_max = 0;
     PageSource pages{};
+    // Of bytes_max: kept for PoolPart::reserve. Requests of up to 1 MiB find it whole.
+    std::uint64_t reserve_bytes = 0;
   };
   explicit BufferPool(Options options);
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // A buffer of at least `size` bytes, content undefined. Errors: overloaded at bytes_max; invalid_argument
-  // above 16 MiB.
-  [[nodiscard]] Result<Buffer> acquire(std::uint64_t size);
+  // A buffer of at least `size` bytes, content undefined. Errors: overloaded at the bound (bytes_max, or
+  // what the reserve leaves of it to the other parts); invalid_argument above 16 MiB.
+  [[nodiscard]] Result<Buffer> acquire(std::uint64_t size, PoolPart part = PoolPart::common);
+
+  // The capacity of the buffer that acquire(size) gives; size at most 16 MiB.
+  [[nodiscard]] static std::uint32_t capacity_for(std::uint64_t size);
+  // Whether the buffer is one of this pool's.
+  [[nodiscard]] bool owns(const Buffer& buffer) const { return buffer.block()->pool == state_; }
 
   // Takes home the blocks that were let go, and gives the system what is free beyond `idle_bytes_max`.
   // acquire() does so, too; a reactor calls it before it sleeps.
@@ -108,6 +121,8 @@ class BufferPool {
   // Bytes of blocks now out, and the most there ever were.
   [[nodiscard]] std::uint64_t bytes_in_use() const;
   [[nodiscard]] std::uint64_t bytes_in_use_max() const;
+  // Of them, those of PoolPart::receive.
+  [[nodiscard]] std::uint64_t receive_bytes_in_use() const;
   // Bytes of the system's memory held and free, as of the last collect().
   [[nodiscard]] std::uint64_t idle_bytes() const;
 

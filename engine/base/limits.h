@@ -92,9 +92,15 @@ inline constexpr std::uint32_t k_requests_in_flight_max = 1024;  // a connection
 inline constexpr std::uint32_t k_topics_page = 2000;
 inline constexpr std::uint32_t k_topics_page_size = k_table_size_max - (8u << 10);
 
+// The table of a request, which stands behind its preamble in the smallest receive block: the longest of
+// them, with a name, an id and settings, takes some 600 bytes.
+inline constexpr std::uint32_t k_request_table_size_max = (4u << 10) - 32;
+
 // ---- server, each shard's unless it says otherwise --------------------------
-// 4,096 idle connections of one receive buffer of 4 KiB each hold 16 MiB.
-inline constexpr std::uint32_t k_connections_max = 4096;
+// 10,000 idle clients of one shard, and some at work. Beyond it, the one that has been idle for longest goes.
+inline constexpr std::uint32_t k_connections_max = 16u << 10;
+// How long a connection is left alone at least, when others want its place.
+inline constexpr std::uint32_t k_idle_at_least_ms = 60'000;
 // Connections beyond the bound that are told so at the same time; the rest are closed without a word.
 inline constexpr std::uint32_t k_refusals_max = 16;
 // All that a stranger may send before it has said hello: a hello takes some 150 bytes.
@@ -105,14 +111,19 @@ inline constexpr std::uint32_t k_idle_timeout_ms = 600'000;  // Kafka's
 // least rate: 64 KiB/s is slower than any network that a log server is worth using over.
 inline constexpr std::uint32_t k_transfer_deadline_ms = 10'000;
 inline constexpr std::uint32_t k_transfer_rate_min = 64u << 10;
-// How often connections are looked at for the bounds above.
+// The same while somebody waits for the memory that they hold: whoever moves fewer than 64 KiB in 250 ms
+// stands still, and goes.
+inline constexpr std::uint32_t k_pressed_deadline_ms = 250;
+inline constexpr std::uint32_t k_pressed_step = 64u << 10;
+// How often connections are looked at for the bounds above, and while somebody waits for memory.
 inline constexpr std::uint32_t k_sweep_interval_ms = 500;
+inline constexpr std::uint32_t k_pressed_interval_ms = 50;
 // Answers of one connection that wait to be sent: two of the largest fetches. Beyond it nothing more is read
 // from it.
 inline constexpr std::uint64_t k_send_queue_max = 16_MiB;
-// Answers of all connections that wait to be sent; beyond it the connection that holds most of them back is
-// closed.
-inline constexpr std::uint64_t k_answer_bytes_max = 128_MiB;
+// One send: what is larger says too late whether its peer takes it, and what is much smaller costs a turn
+// more often.
+inline constexpr std::uint32_t k_answer_send_max = 256u << 10;
 // Receive buffers: the first 4 KiB of a large payload may be copied, and no more arrive with its table; while
 // only small frames come, larger receives save system calls.
 inline constexpr std::uint32_t k_receive_size_min = k_block_size;
@@ -120,13 +131,18 @@ inline constexpr std::uint32_t k_receive_size_max = 64u << 10;
 // Pieces of an answer up to this size are copied together: a copy costs less than its place in the list of
 // slices.
 inline constexpr std::uint32_t k_send_copy_max = 2u << 10;
-// Payloads of requests under way, so that a shard's memory does not follow the number of its clients. Holds
-// three of the largest buffers.
-inline constexpr std::uint64_t k_request_bytes_max = 64_MiB;
-// Requests under way, waiting fetches among them, on all connections: 64 Ki of about 1 KiB.
-inline constexpr std::uint32_t k_requests_max = 64u << 10;
+// Requests under way, waiting fetches among them, on all connections: of about 3 KiB each. Whatever the
+// others do, a connection may have so many of its own.
+inline constexpr std::uint32_t k_requests_max = 16u << 10;
+inline constexpr std::uint32_t k_requests_of_each = 2;
+// Partitions of all topics: 3.5 KiB of memory and 128 KiB of disk each, 56 MiB and 2 GiB in all.
+inline constexpr std::uint32_t k_partitions_node_max = 16u << 10;
 // A fetch that asks for more gets this much: half of what may wait to be sent.
 inline constexpr std::uint32_t k_fetch_size_max = 8u << 20;
+// What a fetch is counted as at least while its answer is made: the first chunk that is read for it. And what
+// it gets at most while memory for answers is short.
+inline constexpr std::uint32_t k_fetch_promise_min = 64u << 10;
+inline constexpr std::uint32_t k_fetch_size_short = 256u << 10;
 inline constexpr std::uint32_t k_fetch_wait_max_ms = 30'000;
 // How long a waiting fetch does not look whether its connection is still there: what a peer leaves behind
 // that asks and goes away.
@@ -139,11 +155,51 @@ inline constexpr std::uint32_t k_request_deadline_max_ms = 300'000;
 // What a stop gives to requests that were taken before, and to their answers.
 inline constexpr std::uint32_t k_drain_deadline_ms = 5'000;
 static_assert(k_request_deadline_ms <= k_request_deadline_max_ms);
-static_assert(k_hello_size_max <= k_receive_size_min);
+
+// ---- memory of a shard: one pool, and what its parts may hold of it at once --
+// net/memory_plan.cpp shares it out at the start; docs/architecture.md has the table.
+
+// Receive blocks beyond the k_receive_size_min of each connection: larger ones, and those that requests still
+// refer to. 512 connections at full speed.
+inline constexpr std::uint64_t k_receive_bytes_max = 32_MiB;
+// Payloads that have a buffer of their own: small ones (below k_direct_size_min, 256 of the largest), and
+// large ones (three of the largest), which small ones never wait for.
+inline constexpr std::uint64_t k_small_request_bytes_max = 16_MiB;
+inline constexpr std::uint64_t k_large_request_bytes_max = 48_MiB;
+// Answers of all connections, being made or waiting to be sent. A slice may hold twice its length.
+inline constexpr std::uint64_t k_answer_bytes_max = 32_MiB;
+inline constexpr std::uint64_t k_answer_memory = 2 * k_answer_bytes_max;
+// Recent entries, for readers: at 1 GB/s, the last 60 ms.
+inline constexpr std::uint64_t k_cache_bytes_default = 64_MiB;
+// What entries may hold beyond that while they wait for the disk.
+inline constexpr std::uint64_t k_unplaced_bytes_default = 64_MiB;
+// A chunk of 1 MiB for each of 32 readers of what is no longer in memory.
+inline constexpr std::uint64_t k_read_ahead_bytes_max = 32_MiB;
+// A search by timestamp looks at one read at a time, which may be the largest batch.
+inline constexpr std::uint64_t k_search_bytes_max = 16_MiB;
+// For the log's own writes, which give memory back: two commits with their extents, eight moves of 1 MiB, the
+// filling of a journal file.
+inline constexpr std::uint64_t k_log_reserve_bytes = 32_MiB;
+// Entries that came by another shard hold that one's memory, as much in all as one shard's own.
+inline constexpr std::uint64_t k_buffer_bytes_default = 560_MiB;
+static_assert(std::uint64_t{k_connections_max} * k_receive_size_min + k_receive_bytes_max +
+                  k_small_request_bytes_max + k_large_request_bytes_max + k_answer_memory +
+                  2 * (k_cache_bytes_default + k_unplaced_bytes_default) + k_read_ahead_bytes_max +
+                  k_search_bytes_max + k_log_reserve_bytes ==
+              k_buffer_bytes_default);
+// Freed blocks that are kept for reuse, beside those in use.
+inline constexpr std::uint64_t k_idle_buffer_bytes_max = 64_MiB;
+
+static_assert(k_hello_size_max <= k_receive_size_min && k_request_table_size_max < k_receive_size_min);
 static_assert(k_receive_size_min <= k_direct_size_min && k_receive_size_max >= k_direct_size_min);
-static_assert(k_request_bytes_max >= std::uint64_t{4} * k_batch_size_max);
+// The buffer of a batch is at most twice as large, and two must find room where two are under way.
+static_assert(k_large_request_bytes_max >= std::uint64_t{4} * k_batch_size_max);
+static_assert(k_search_bytes_max >= std::uint64_t{2} * k_batch_size_max);
+static_assert(k_small_request_bytes_max >= std::uint64_t{64} * k_receive_size_max);
 static_assert(k_fetch_size_max + k_batch_size_max <= k_send_queue_max &&
               k_send_queue_max <= k_answer_bytes_max);
+static_assert(k_fetch_promise_min <= k_fetch_size_short && k_fetch_size_short <= k_fetch_size_max);
+static_assert(k_log_reserve_bytes >= k_commits_in_flight_max * (k_commit_size_max + 4_MiB) + 8_MiB + 1_MiB);
 static_assert(k_batch_size_max + k_table_size_max < k_frame_size_max);
 static_assert(k_direct_size_min < k_batch_size_target);
 

@@ -32,9 +32,24 @@ std::uint64_t reserve_for(Group& group, const NewEntry& entry, std::uint32_t siz
   return reserved;
 }
 
-// Room to ask for before the above is known: a no-op may come first.
+// Room of the segment to ask for before the above is known: a no-op may come first.
 std::uint64_t room_for(const NewEntry& entry) {
   return round_up_to_block(k_entry_header_size + entry.payload.length) + 3 * std::uint64_t{k_block_size};
+}
+
+// Whether the log may hold the entry now. The cache lets go of what it has beyond its part, or has it moved
+// to where it can, so whoever waits here has something to wait for.
+bool has_memory(const LogContext& context, const NewEntry& entry) {
+  const HeldMemory more = entry.in_place
+                              ? context.memory_of(entry.payload.buffer)
+                              : HeldMemory{k_entry_header_size + std::uint64_t{entry.payload.length}, 0};
+  const auto fits = [](std::uint64_t held, std::uint64_t add, std::uint64_t cached, std::uint64_t beyond) {
+    return add == 0 || held <= cached || held + add <= cached + beyond;
+  };
+  const ShardLogOptions& options = context.options;
+  return fits(context.held.bytes, more.bytes, options.cache_bytes, options.unplaced_bytes_max) &&
+         fits(context.held.foreign, more.foreign, context.foreign_part(options.cache_bytes),
+              context.foreign_part(options.unplaced_bytes_max));
 }
 
 }  // namespace
@@ -64,24 +79,21 @@ Result<std::optional<Offset>> Appender::find_original(const Group& group, const 
   return original;
 }
 
-bool Appender::is_memory_short(const NewEntry& entry) const {
-  return context_.unplaced_bytes != 0 &&
-         context_.unplaced_bytes + entry.payload.length > context_.options.unplaced_bytes_max;
-}
-
 bool Appender::is_admitted(const Group& group, const NewEntry& entry) const {
-  return !is_memory_short(entry) && has_room(group, room_for(entry));
+  return has_memory(context_, entry) && has_room(group, room_for(entry));
 }
 
 Task<Result<void>> Appender::admit(const GroupRef& group, const NewEntry& entry, MonotonicTime deadline,
                                    SpaceFor who) {
   CO_TRY_VOID(context_.refusal(*group));
-  while (is_memory_short(entry)) {
+  while (!has_memory(context_, entry)) {
     const bool in_time = co_await WaitUntil(context_.reactor, context_.space, deadline);
     CO_TRY_VOID(context_.refusal(*group));
     if (!in_time) {
-      co_return fail(ErrorCode::overloaded, "{} bytes wait for the disk, the most allowed; try again later",
-                     context_.unplaced_bytes);
+      co_return fail(ErrorCode::overloaded,
+                     "recent entries and those that wait for the disk hold {} bytes, the most allowed; try "
+                     "again later",
+                     context_.held.bytes);
     }
   }
   if (!has_room(*group, room_for(entry))) {
@@ -135,7 +147,7 @@ Appended Appender::assign(const GroupRef& group, NewEntry entry) {
   }
   group->end = gathered.end;
   group->unplaced_bytes += size;
-  context_.unplaced_bytes += size;
+  context_.held += context_.memory_of(gathered);
   ++context_.counters.appends;
   context_.counters.append_bytes += size;
   group->gathered.push_back(std::move(gathered));

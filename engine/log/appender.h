@@ -31,7 +31,6 @@ class Appender {
  private:
   // Whether admit() has nothing to wait for, in an append that was not refused.
   [[nodiscard]] bool is_admitted(const Group& group, const NewEntry& entry) const;
-  [[nodiscard]] bool is_memory_short(const NewEntry& entry) const;
   Task<Result<void>> admit(const GroupRef& group, const NewEntry& entry, MonotonicTime deadline,
                            SpaceFor who);
   [[nodiscard]] Result<std::optional<Offset>> find_original(const Group& group, const NewEntry& entry);

@@ -14,8 +14,6 @@ namespace {
 constexpr std::uint64_t k_chunk_size = 1_MiB;
 // The first read of a reader that may want a single record.
 constexpr std::uint64_t k_first_chunk_size = 64_KiB;
-// Each may hold one chunk of read-ahead.
-constexpr std::size_t k_cursors_max = 32;
 constexpr std::size_t k_open_files_max = 128;
 
 // What to do about damage that a reader has met.
@@ -349,7 +347,8 @@ Task<Result<ReadResult>> ColdReader::read(GroupRef group, Offset from, std::uint
   if (gathered.result.bytes != 0 && is_live(*group, cursor.segment) && group->cuts == cuts) {
     read_ahead(*group, cursor);
     cursors_.push_front(std::move(cursor));
-    if (cursors_.size() > k_cursors_max) cursors_.pop_back();
+    // Each may hold a chunk of read-ahead.
+    if (cursors_.size() > context_.options.read_ahead_bytes_max / k_chunk_size) cursors_.pop_back();
   }
   co_return std::move(gathered.result);
 }

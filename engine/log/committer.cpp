@@ -69,7 +69,7 @@ struct Committer::Commit {
   Buffer buffer;
   std::uint64_t used = k_commit_header_size;
   std::uint32_t record_count = 0;
-  std::uint64_t memory = 0;
+  HeldMemory memory;
   RecycledVector<Part> parts;
   RecycledVector<Operation<std::uint64_t>> writes;
   RecycledVector<ExtentWrite> extents;
@@ -254,7 +254,7 @@ bool Committer::seal() {
   if (selected.empty() && record_count_ == 0 && !want_empty_) return false;
   if (!journal_.has_place(round_up_to_block(bound))) return false;
   auto commit = make_recycled<Commit>();
-  auto buffer = context_.reactor.buffers().acquire(round_up_to_block(bound));
+  auto buffer = context_.reactor.buffers().acquire(round_up_to_block(bound), PoolPart::reserve);
   if (!buffer) return false;
   commit->buffer = *std::move(buffer);
   std::memcpy(commit->buffer.data() + commit->used, records_.data(), records_.size());
@@ -299,6 +299,7 @@ void Committer::take_journaled(Commit& commit, Group& group, std::size_t count) 
                           entry.max_timestamp, entry.reserved});
     commit.appended.push_back(entry.at);
     gathered_bytes_ -= entry.size();
+    context_.held -= context_.memory_of(entry);
     part.take(entry);
     group.gathered.pop_front();
   }
@@ -342,12 +343,14 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
                           entry.end.next_offset, entry.max_timestamp, 0});
     commit.appended.push_back(entry.at);
     gathered_bytes_ -= entry.size();
+    context_.held -= context_.memory_of(entry);
     part.take(entry);
     group.gathered.pop_front();
   }
   if (!group.gathered.empty()) give_spare(group, group.place_next, group.gathered.front().reserved);
   pieces.clear();
   commit.memory += placed->memory;
+  context_.held += placed->memory;
   std::move(placed->writes.begin(), placed->writes.end(), std::back_inserter(commit.extents));
   return true;
 }
@@ -368,6 +371,9 @@ void Committer::submit(const std::shared_ptr<Commit>& commit) {
   header.generation = context_.generation;
   encode_commit_header(header, commit->buffer.bytes().first(k_commit_header_size));
 
+  const HeldMemory own = context_.memory_of(commit->buffer);
+  commit->memory += own;
+  context_.held += own;
   commit->sequence = place.sequence;
   commit->sealed = context_.reactor.now();
   for (const MonotonicTime at : commit->appended) context_.latencies.queue.record(commit->sealed - at);
@@ -433,7 +439,12 @@ void Committer::complete(Commit& commit) {
     runs.push_back({part.group, part.end.last_index});
     mover_.offer(part.group);
   }
-  if (!runs.empty()) cache_.add(commit.memory + commit.buffer.capacity(), std::move(runs));
+  if (runs.empty()) {
+    context_.held -= commit.memory;
+    context_.space.wake_all();
+  } else {
+    cache_.add(commit.memory, std::move(runs));
+  }
   mover_.progress().wake_all();
   mover_.make_room_in_cache();
 }

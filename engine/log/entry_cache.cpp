@@ -19,9 +19,14 @@ void drop(const EntryCache::Run& run) {
 
 }  // namespace
 
-void EntryCache::add(std::uint64_t bytes, RecycledVector<Run> runs) {
-  bytes_ += bytes;
-  blocks_.push_back({bytes, std::move(runs)});
+void EntryCache::add(HeldMemory memory, RecycledVector<Run> runs) {
+  memory_ += memory;
+  blocks_.push_back({memory, std::move(runs)});
+}
+
+bool EntryCache::is_full() const {
+  const std::uint64_t cap = context_.options.cache_bytes;
+  return memory_.bytes > cap || memory_.foreign > context_.foreign_part(cap);
 }
 
 // A run would wait for a place of entries that are gone, and hold up all that came later.
@@ -35,14 +40,16 @@ void EntryCache::cut(const Group& group, Index last) {
 
 RecycledVector<GroupRef> EntryCache::evict() {
   RecycledVector<GroupRef> holding;
-  while (bytes_ > context_.options.cache_bytes && !blocks_.empty()) {
+  while (is_full() && !blocks_.empty()) {
     Block& oldest = blocks_.front();
     for (const Run& run : oldest.runs) {
       if (!in_segments(run)) holding.push_back(run.group);
     }
     if (!holding.empty()) break;
     for (const Run& run : oldest.runs) drop(run);
-    bytes_ -= oldest.bytes;
+    memory_ -= oldest.memory;
+    context_.held -= oldest.memory;
+    context_.space.wake_all();
     blocks_.pop_front();
   }
   return holding;

@@ -18,23 +18,24 @@ class EntryCache {
     GroupRef group;
     Index last{0};
   };
-  // `bytes`: memory that the runs' entries hold.
-  void add(std::uint64_t bytes, RecycledVector<Run> runs);
-  // Lets the oldest go while there is more than the cap. Entries without a place in a segment cannot go: the
+  // `memory`: what the runs' entries hold, part of the context's.
+  void add(HeldMemory memory, RecycledVector<Run> runs);
+  // Lets the oldest go while there is more than the cap, or more of other shards' memory than this one's part
+  // of it. Entries without a place in a segment cannot go: the
   // groups that hold up the oldest are returned, for the mover.
   [[nodiscard]] RecycledVector<GroupRef> evict();
   // The group's log ends with `last` now.
   void cut(const Group& group, Index last);
-  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
   struct Block {
-    std::uint64_t bytes = 0;
+    HeldMemory memory;
     RecycledVector<Run> runs;
   };
+  [[nodiscard]] bool is_full() const;
   LogContext& context_;
   RecycledDeque<Block> blocks_;
-  std::uint64_t bytes_ = 0;
+  HeldMemory memory_;
 };
 
 }  // namespace millrace

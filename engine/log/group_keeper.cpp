@@ -112,8 +112,7 @@ Task<Result<void>> GroupKeeper::remove_tended(GroupRef group) {
   // The cache of recent entries may hold the group for long; with its files open their space would stay
   // taken.
   for (const SegmentRef& segment : group->segments) segment->file = {};
-  context_.unplaced_bytes -= std::exchange(group->unplaced_bytes, 0);
-  context_.space.wake_all();
+  group->unplaced_bytes = 0;
   context_.producers -= group->producers.size();
   context_.groups.erase(id);
   auto files_removed = co_await remove_files(id);

@@ -48,7 +48,7 @@ Task<void> Journal::fill() {
 }
 
 Task<Result<void>> Journal::fill_file(Place& place) {
-  CO_TRY(Buffer zeros, context_.reactor.buffers().acquire(k_fill_step));
+  CO_TRY(Buffer zeros, context_.reactor.buffers().acquire(k_fill_step, PoolPart::reserve));
   std::memset(zeros.data(), 0, k_fill_step);
   for (std::uint64_t at = 0; at < file_size_ && !closing_; at += k_fill_step) {
     const auto length = static_cast<std::uint32_t>(std::min<std::uint64_t>(k_fill_step, file_size_ - at));

@@ -16,6 +16,23 @@
 
 namespace millrace {
 
+// Memory that entries hold. Of those that are written from where they were received it is the whole buffer,
+// and that is another shard's when the connection is.
+struct HeldMemory {
+  std::uint64_t bytes = 0;
+  std::uint64_t foreign = 0;  // of them, in pools of other shards
+  HeldMemory& operator+=(const HeldMemory& more) {
+    bytes += more.bytes;
+    foreign += more.foreign;
+    return *this;
+  }
+  HeldMemory& operator-=(const HeldMemory& less) {
+    bytes -= less.bytes;
+    foreign -= less.foreign;
+    return *this;
+  }
+};
+
 struct LogContext {
   LogContext(Reactor& r, DataFolder f, const Identity& identity, ShardLogOptions o)
       : reactor(r),
@@ -44,8 +61,10 @@ struct LogContext {
   bool ballast_given_up = false;  // to be made again when the disk has space
   std::optional<Error> failure;   // nothing is known of the disk any more: nothing is acknowledged
   WaitQueue failed;
-  std::uint64_t unplaced_bytes = 0;         // of all groups: pinned in memory until they have a place
-  WaitQueue space;                          // unplaced_bytes has fallen
+  // Of all entries from their append until the cache lets them go. Up to cache_bytes of it are the cache's;
+  // what is beyond waits for the disk.
+  HeldMemory held;
+  WaitQueue space;                          // held has fallen
   std::uint64_t producers = 0;              // that all groups remember: what a checkpoint has to hold
   std::vector<WaitQueue*> wake_on_failure;  // of parts that wait for something a failed log never does
   std::set<GroupId> deleted;                // durably so, but some of their files may still be there
@@ -69,6 +88,16 @@ struct LogContext {
   // Producers that each group may remember now.
   [[nodiscard]] std::size_t producers_per_group() const {
     return producers_max(journal_file_size, groups.size());
+  }
+  [[nodiscard]] HeldMemory memory_of(const Buffer& buffer) const {
+    return {buffer.capacity(), reactor.buffers().owns(buffer) ? 0 : buffer.capacity()};
+  }
+  [[nodiscard]] HeldMemory memory_of(const GatheredEntry& entry) const {
+    return entry.in_place ? memory_of(entry.payload.buffer) : HeldMemory{entry.size(), 0};
+  }
+  // Each shard's part of what shards may hold of another one's memory.
+  [[nodiscard]] std::uint64_t foreign_part(std::uint64_t bytes) const {
+    return bytes / reactor.shard_count();
   }
   // The group, or not_found.
   [[nodiscard]] Result<GroupRef> find(GroupId id) const;

@@ -65,7 +65,7 @@ Task<Result<void>> create_journal_file(OpenContext& context, std::uint32_t id, F
   CO_TRY_VOID(ballast == Ballast::may_go ? co_await allocate_file(context, file, size)
                                          : co_await reactor.allocate(file, 0, size));
   if (fill == Fill::now) {
-    CO_TRY(Buffer zeros, reactor.buffers().acquire(k_fill_size));
+    CO_TRY(Buffer zeros, reactor.buffers().acquire(k_fill_size, PoolPart::reserve));
     std::memset(zeros.data(), 0, k_fill_size);
     for (std::uint64_t at = 0; at < size; at += k_fill_size) {
       const auto length = static_cast<std::uint32_t>(std::min<std::uint64_t>(k_fill_size, size - at));
@@ -174,7 +174,7 @@ Task<Result<void>> write_checkpoint(OpenContext& context, const Identity& identi
   Reactor& reactor = context.reactor;
   CO_TRY(File file, co_await reactor.open(context.folder.journal_file(journal.files.front()),
                                           {.mode = OpenMode::read_write, .direct = true}));
-  CO_TRY(Buffer buffer, reactor.buffers().acquire(k_commit_size_max));
+  CO_TRY(Buffer buffer, reactor.buffers().acquire(k_commit_size_max, PoolPart::reserve));
   CheckpointWriter writer(context, identity, number, std::move(file), std::move(buffer));
   for (const RecoveredGroup& group : groups) {
     CO_TRY_VOID(co_await writer.add({group.id, state_of(group)}));
@@ -192,7 +192,7 @@ Task<Result<void>> write_checkpoint(OpenContext& context, const Identity& identi
 }
 
 Task<Result<void>> write_slot(Reactor& reactor, File file, const Identity& identity, std::uint64_t slot) {
-  CO_TRY(Buffer buffer, reactor.buffers().acquire(k_block_size));
+  CO_TRY(Buffer buffer, reactor.buffers().acquire(k_block_size, PoolPart::reserve));
   encode_identity(identity, buffer.bytes());
   CO_TRY_VOID(co_await reactor.write(file, Slice{buffer, 0, k_block_size}, slot * k_block_size, Sync::data));
   co_return Result<void>{};
@@ -200,7 +200,7 @@ Task<Result<void>> write_slot(Reactor& reactor, File file, const Identity& ident
 
 // The slot that may be written: the one that does not hold the identity in force, or either of two that do.
 Task<Result<std::uint64_t>> free_slot(OpenContext& context, File file) {
-  CO_TRY(Buffer buffer, context.reactor.buffers().acquire(k_identity_file_size));
+  CO_TRY(Buffer buffer, context.reactor.buffers().acquire(k_identity_file_size, PoolPart::reserve));
   CO_TRY_VOID(co_await context.reactor.read(file, Slice{buffer, 0, k_identity_file_size}, 0));
   const auto first = decode_identity(std::span<const std::byte>(buffer.bytes()).first(k_block_size));
   co_return first && *first == context.identity ? 1U : 0U;

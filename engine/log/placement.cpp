@@ -9,8 +9,9 @@
 namespace millrace {
 namespace {
 
-// Copied entries share extents up to this; it keeps staging within one buffer class.
-constexpr std::uint64_t k_extent_size_max = 4_MiB;
+// Copied entries share extents up to this: buffers of this size are found however the pool's memory is cut
+// into pieces.
+constexpr std::uint64_t k_extent_size_max = 1_MiB;
 
 // How many pieces from `first` on go into one extent, and how many bytes they take.
 struct Run {
@@ -117,7 +118,7 @@ Result<Placement> place(LogContext& context, Group& group, std::span<const Piece
     const Run run = next_run(group, pieces, i);
     Buffer buffer = pieces[i].in_place;
     if (!buffer) {
-      TRY(buffer, context.reactor.buffers().acquire(round_up_to_block(run.size)));
+      TRY(buffer, context.reactor.buffers().acquire(round_up_to_block(run.size), PoolPart::reserve));
     }
     runs.emplace_back(run, std::move(buffer));
   }
@@ -132,7 +133,7 @@ Result<Placement> place(LogContext& context, Group& group, std::span<const Piece
       fill_extent(buffer, part, placement);
     }
     zero(buffer, run.size, length);
-    placement.memory += buffer.capacity();
+    placement.memory += context.memory_of(buffer);
     add_extent(placement, group, part, buffer, length);
     first += run.count;
   }
@@ -141,11 +142,7 @@ Result<Placement> place(LogContext& context, Group& group, std::span<const Piece
   placement.outstanding = make_recycled<OutstandingExtent>(
       OutstandingExtent{last.end, {last.segment, last.position + last.length, true}, false});
   group.outstanding.push_back(placement.outstanding);
-  std::uint64_t bytes = 0;
-  for (const Piece& piece : pieces) bytes += piece.size();
-  group.unplaced_bytes -= bytes;
-  context.unplaced_bytes -= bytes;
-  context.space.wake_all();
+  for (const Piece& piece : pieces) group.unplaced_bytes -= piece.size();
   return placement;
 }
 

@@ -36,7 +36,7 @@ struct Placement {
   RecycledVector<ExtentWrite> writes;
   RecycledVector<ExtentRecord> extents;
   RecycledVector<Slice> bytes;                     // of each piece, padded: where it now stands in memory
-  std::uint64_t memory = 0;                        // held by them
+  HeldMemory memory;                               // of them
   std::uint64_t copied = 0;                        // bytes copied of entries of k_direct_size_min and more
   std::shared_ptr<OutstandingExtent> outstanding;  // mark done, then advance_placed()
 };

@@ -155,7 +155,7 @@ Task<Result<LogStart>> Retention::trim(GroupRef group, Offset offset) {
   if (offset <= group->start.offset) co_return group->start;
   if (!index) co_return fail(index.error());
   const auto bytes = encode(TrimPayload{*index, offset});
-  CO_TRY(Buffer buffer, context_.reactor.buffers().acquire(bytes.size()));
+  CO_TRY(Buffer buffer, context_.reactor.buffers().acquire(bytes.size(), PoolPart::reserve));
   std::memcpy(buffer.data(), bytes.data(), bytes.size());
   NewEntry entry{EntryType::trim, Slice{buffer, 0, static_cast<std::uint32_t>(bytes.size())}, false, 0, -1};
   // The start moves when the entry is durable (Committer::complete()).

@@ -42,7 +42,7 @@ Task<Result<File>> write_new(LogContext& context, const SegmentHeader& header, s
   }
   if (!file) co_return file;
   CO_TRY_VOID(co_await allocate(context, *file, 0, size, who));
-  CO_TRY(Buffer block, reactor.buffers().acquire(k_block_size));
+  CO_TRY(Buffer block, reactor.buffers().acquire(k_block_size, PoolPart::reserve));
   encode_segment_header(header, block.bytes().first(k_block_size));
   CO_TRY_VOID(context.checked(co_await reactor.write(*file, Slice{block, 0, k_block_size}, 0, Sync::data)));
   co_return file;
@@ -170,7 +170,7 @@ Task<Result<void>> seal_segment(LogContext& context, GroupRef group, SegmentRef 
   footer.max_timestamp = segment->max_timestamp;
   footer.sealed_at = context.reactor.wall_clock();
   const std::uint64_t size = footer_size(footer);
-  CO_TRY(Buffer buffer, context.reactor.buffers().acquire(size));
+  CO_TRY(Buffer buffer, context.reactor.buffers().acquire(size, PoolPart::reserve));
   std::memset(buffer.data(), 0, size);
   encode_footer(footer, buffer.bytes().first(size));
   File file = segment->file;

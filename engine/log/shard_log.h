@@ -45,8 +45,10 @@ struct LogSettings {
 };
 
 struct ShardLogOptions {
-  std::uint64_t cache_bytes = 64_MiB;          // recent entries kept in memory for readers
-  std::uint64_t unplaced_bytes_max = 128_MiB;  // entries not yet in a segment; appends wait beyond
+  std::uint64_t cache_bytes = k_cache_bytes_default;  // recent entries kept in memory for readers
+  // What entries may hold beyond that while they wait for the disk; appends wait at the bound.
+  std::uint64_t unplaced_bytes_max = k_unplaced_bytes_default;
+  std::uint64_t read_ahead_bytes_max = k_read_ahead_bytes_max;  // for readers of what is no longer in memory
   Duration retention_interval = std::chrono::seconds(10);
   std::uint64_t ballast_size = 16_MiB;  // as in NodeOptions: a full disk takes it, and it is made again after
 };

@@ -23,7 +23,9 @@ struct ShardsOptions {
   // Each thread stays on a processor of its own, as far as there are enough that this process may use.
   bool pin = true;
   UringOptions ring;
-  BufferPool::Options buffers{.bytes_max = 256_MiB, .idle_bytes_max = 64_MiB};  // a shard
+  BufferPool::Options buffers{.bytes_max = k_buffer_bytes_default,
+                              .idle_bytes_max = k_idle_buffer_bytes_max,
+                              .reserve_bytes = k_log_reserve_bytes};  // a shard
   LogSink log;
 };
 

@@ -17,7 +17,8 @@ NodeSetup small_node(std::string folder) {
 ServerStory::ServerStory(Options the_options)
     : setup(small_node("data")),
       options(the_options),
-      world_(options.seed, {.log = [this](const std::string& line) { log_.push_back(line); }}),
+      world_(options.seed,
+             {.buffers = options.buffers, .log = [this](const std::string& line) { log_.push_back(line); }}),
       server_(world_.add_node("server")),
       client_(world_.add_node("client")) {
   setup.listen = Address{"0.0.0.0", 7420};

@@ -27,6 +27,8 @@ class ServerStory {
   struct Options {
     std::uint32_t shards = 1;
     std::uint64_t seed = 1;
+    // Of each shard.
+    BufferPool::Options buffers{.bytes_max = 256_MiB, .idle_bytes_max = 4_MiB};
   };
   using Script = std::function<Task<void>(Reactor& here, Address server)>;
 

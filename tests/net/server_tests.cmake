@@ -9,6 +9,7 @@ millrace_test(server_test SHORT
     server_bounds_test.cpp
     server_catalog_test.cpp
     server_fetch_test.cpp
+    server_memory_test.cpp
     server_protocol_page_test.cpp
     server_requests_test.cpp
     server_shards_test.cpp
