@@ -211,7 +211,21 @@ RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) con
   RecycledVector<Selection> selected;
   const std::uint64_t size_max = std::min<std::uint64_t>(k_commit_size_max, journal_.file_size() / 4);
   std::uint64_t direct_bytes = 0;
-  for (const GroupRef& group : touched_) {
+  // The one that waits for longest first, then those that have little, then the others: small appends do not
+  // wait for many large ones.
+  const auto has_much = [](const GroupRef& group) {
+    std::uint64_t bytes = 0;
+    for (const GatheredEntry& entry : group->gathered) {
+      if ((bytes += entry.size()) >= k_direct_size_min) return true;
+    }
+    return false;
+  };
+  RecycledVector<const GroupRef*> in_order, last;
+  for (const GroupRef& group : touched_)
+    (in_order.empty() || !has_much(group) ? in_order : last).push_back(&group);
+  in_order.insert(in_order.end(), last.begin(), last.end());
+  for (const GroupRef* each : in_order) {
+    const GroupRef& group = *each;
     std::uint64_t bytes = 0, journaled = 0, internal = 0;
     std::size_t count = 0;
     for (const GatheredEntry& entry : group->gathered) {

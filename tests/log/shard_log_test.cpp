@@ -628,6 +628,33 @@ TEST(ShardLog, AppendsWaitWhileMemoryIsShort) {
   story.expect_everything();
 }
 
+// It waited until all the others had gone straight to their segments, 2 MiB a commit.
+TEST(ShardLog, ASmallAppendDoesNotWaitForManyLargeOnes) {
+  LogStory story(66);
+  story.log_options.unplaced_bytes_max = 64_MiB;
+  story.settings.segment_size = 4_MiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    constexpr std::uint64_t k_large = 40;
+    for (std::uint64_t g = 1; g <= k_large + 1; ++g) expect_ok(co_await story.create(logs, GroupId{g}));
+    std::uint64_t done = 0, before_it = 0;
+    Gate gate(logs.reactor);
+    for (std::uint64_t g = 1; g <= k_large + 1; ++g) {
+      gate.spawn([](LogStory::Logs& there, std::uint64_t group, std::uint64_t& count,
+                    std::uint64_t& before) -> Task<void> {
+        const bool is_small = group > k_large;
+        Slice batch = make_batch(there.reactor.buffers(), group, is_small ? 100 : 500'000, !is_small);
+        expect_ok(
+            co_await there.of(GroupId{group}).append(GroupId{group}, std::move(batch), 1, AckLevel::durable));
+        if (is_small) before = count;
+        ++count;
+      }(logs, g, done, before_it));
+    }
+    co_await gate.close();
+    EXPECT_EQ(done, k_large + 1);
+    EXPECT_LE(before_it, 12u);
+  }));
+}
+
 TEST(ShardLog, OffsetsAreFoundByTimestamp) {
   LogStory story(63);
   expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
