@@ -13,7 +13,7 @@ namespace {
 // One read of the device: large enough for its full rate at depth 1.
 constexpr std::uint64_t k_chunk_size = 1_MiB;
 // The first read of a reader that may want a single record.
-constexpr std::uint64_t k_first_chunk_size = 64_KiB;
+constexpr std::uint64_t k_first_chunk_size = k_fetch_promise_min;
 constexpr std::size_t k_open_files_max = 128;
 
 // What to do about damage that a reader has met.
@@ -194,7 +194,7 @@ Task<Result<ColdReader::Cursor>> ColdReader::find_once(GroupRef group, Offset fr
 }
 
 Task<Result<ColdReader::Chunk>> ColdReader::next_chunk(const Group& group, Cursor& cursor,
-                                                       std::uint64_t bytes_min) {
+                                                       std::uint64_t bytes_min, std::uint64_t bytes_max) {
   const std::uint64_t position = block_of(cursor.position);
   const std::uint64_t needed = cursor.position - position + bytes_min;
   const std::uint64_t wanted = round_up_to_block(needed);
@@ -203,7 +203,9 @@ Task<Result<ColdReader::Chunk>> ColdReader::next_chunk(const Group& group, Curso
     co_return Chunk{std::exchange(cursor.ahead, {}), position, count};
   }
   cursor.reading.reset();
-  const std::uint64_t size = cursor.sequential ? k_chunk_size : k_first_chunk_size;
+  const std::uint64_t size = cursor.sequential
+                                 ? std::clamp(round_up_to_block(bytes_max), k_first_chunk_size, k_chunk_size)
+                                 : k_first_chunk_size;
   const std::uint64_t length = std::max(wanted, chunk_end(group, *cursor.segment, position, size) - position);
   CO_TRY(Buffer buffer, context_.reactor.buffers().acquire(length));
   CO_TRY(const std::uint64_t count,
@@ -232,7 +234,7 @@ void ColdReader::read_ahead(const Group& group, Cursor& cursor) {
 }
 
 Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk& chunk, Offset from,
-                                std::uint64_t max_bytes, Gathered& gathered) {
+                                std::uint64_t max_bytes, FirstEntry first, Gathered& gathered) {
   const std::span<const std::byte> bytes = chunk.buffer.bytes().first(chunk.length);
   const auto damage = [&](std::string_view what) {
     return fail(with_advice(
@@ -280,6 +282,11 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
       return damage(fmt::format("the entries before index {} are missing", header.index.value()));
     }
     const bool wanted = header.next_offset() > from;
+    if (wanted && first == FirstEntry::within_max && gathered.result.bytes == 0 && padded > max_bytes) {
+      gathered.result.first_entry_needs = padded;
+      gathered.complete = true;
+      return {};
+    }
     if (at + padded > bytes.size()) {
       gathered.entry_size = padded;
       return {};
@@ -307,7 +314,8 @@ Result<void> ColdReader::gather(const Group& group, Cursor& cursor, const Chunk&
   }
 }
 
-Task<Result<ReadResult>> ColdReader::read(GroupRef group, Offset from, std::uint64_t max_bytes) {
+Task<Result<ReadResult>> ColdReader::read(GroupRef group, Offset from, std::uint64_t max_bytes,
+                                          FirstEntry first) {
   max_bytes = std::max<std::uint64_t>(max_bytes, 1);  // at least one entry
   const std::uint64_t cuts = group->cuts;
   std::optional<Cursor> known = take_cursor(group->id, from);
@@ -335,8 +343,9 @@ Task<Result<ReadResult>> ColdReader::read(GroupRef group, Offset from, std::uint
       continue;
     }
     CO_TRY(const Chunk chunk,
-           co_await next_chunk(*group, cursor, std::max<std::uint64_t>(gathered.entry_size, 1)));
-    CO_TRY_VOID(gather(*group, cursor, chunk, from, max_bytes, gathered));
+           co_await next_chunk(*group, cursor, std::max<std::uint64_t>(gathered.entry_size, 1),
+                               max_bytes - gathered.result.bytes));
+    CO_TRY_VOID(gather(*group, cursor, chunk, from, max_bytes, first, gathered));
     if (group->removing) break;
     // The rest of an entry that the chunk cuts is for the next read, unless it is all there is.
     if (gathered.entry_size != 0 && gathered.result.bytes != 0) break;

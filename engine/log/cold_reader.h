@@ -17,8 +17,9 @@ class ColdReader {
   explicit ColdReader(LogContext& context) : context_(context), prepared_(context.reactor) {}
 
   // Entries from the first that ends beyond `from` on, all of them before the group's tail. Every header, the
-  // chain between them and every payload is verified: corruption names file and position.
-  Task<Result<ReadResult>> read(GroupRef group, Offset from, std::uint64_t max_bytes);
+  // chain between them and every payload is verified: corruption names file and position. Reads hold at most
+  // about twice max_bytes, and k_fetch_promise_min.
+  Task<Result<ReadResult>> read(GroupRef group, Offset from, std::uint64_t max_bytes, FirstEntry first);
 
   // The segment's file, after it has learned what header and footer tell; a lost footer is made again from
   // the extents, by one of those who ask for it, while the others wait.
@@ -58,10 +59,11 @@ class ColdReader {
   [[nodiscard]] std::optional<Cursor> take_cursor(GroupId group, Offset from);
   Task<Result<Cursor>> find(GroupRef group, Offset from);
   Task<Result<Cursor>> find_once(GroupRef group, Offset from);
-  Task<Result<Chunk>> next_chunk(const Group& group, Cursor& cursor, std::uint64_t bytes_min);
+  Task<Result<Chunk>> next_chunk(const Group& group, Cursor& cursor, std::uint64_t bytes_min,
+                                 std::uint64_t bytes_max);
   void read_ahead(const Group& group, Cursor& cursor);
   [[nodiscard]] Result<void> gather(const Group& group, Cursor& cursor, const Chunk& chunk, Offset from,
-                                    std::uint64_t max_bytes, Gathered& gathered);
+                                    std::uint64_t max_bytes, FirstEntry first, Gathered& gathered);
   Task<Result<File>> open(GroupRef group, SegmentRef segment);
   Task<Result<void>> learn(GroupRef group, SegmentRef segment, File file);
 

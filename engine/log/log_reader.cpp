@@ -27,15 +27,26 @@ bool in_memory(const Group& group, Offset from) {
   return !group.tail.empty() && group.tail.front().base_offset <= from;
 }
 
-// What has left memory again is not counted: whoever waited reads it, and waits from where that ends.
-bool is_readable(const Group& group, Offset from, std::uint64_t min_bytes) {
+// What has been counted of the entries that a reader waits for.
+struct Counted {
+  Index next{0};  // the first that is not
+  std::uint64_t bytes = 0;
+};
+
+// Looks at what is new since the last time: a thousand readers may wait for many small entries. What has left
+// memory again is not counted: whoever waited reads it, and waits from where that ends.
+bool is_readable(const Group& group, Offset from, std::uint64_t min_bytes, Counted& counted) {
   if (from >= group.durable.next_offset) return false;
   if (!in_memory(group, from)) return true;
-  std::uint64_t bytes = 0;
-  const auto end = durable_end(group);
-  for (auto entry = first_beyond(group, from); entry < end && bytes < min_bytes; ++entry)
-    bytes += entry->bytes.length;
-  return bytes >= min_bytes;
+  const bool goes_on = counted.next > group.tail_first && counted.next <= next(group.durable.last_index);
+  if (!goes_on) {
+    counted = {group.tail_first + static_cast<std::uint64_t>(first_beyond(group, from) - group.tail.begin()),
+               0};
+  }
+  for (; counted.next <= group.durable.last_index && counted.bytes < min_bytes;
+       counted.next = next(counted.next))
+    counted.bytes += group.tail[counted.next - group.tail_first].bytes.length;
+  return counted.bytes >= min_bytes;
 }
 
 SegmentRef segment_after(const Group& group, const Segment& segment) {
@@ -101,11 +112,16 @@ LogSize size_of(const Group& group) {
   return size;
 }
 
-Result<ReadResult> LogReader::read_memory(const Group& group, Offset from, std::uint64_t max_bytes) {
+Result<ReadResult> LogReader::read_memory(const Group& group, Offset from, std::uint64_t max_bytes,
+                                          FirstEntry first) {
   ReadResult result;
   result.next_offset = from;
   auto entry = first_beyond(group, from);
   const auto end = durable_end(group);
+  if (first == FirstEntry::within_max && entry < end && entry->bytes.length > max_bytes) {
+    result.first_entry_needs = entry->bytes.length;
+    return result;
+  }
   for (; entry < end && (result.bytes == 0 || result.bytes + entry->bytes.length <= max_bytes); ++entry) {
     result.bytes += entry->bytes.length;
     result.next_offset = entry->next_offset;
@@ -127,7 +143,8 @@ Result<ReadResult> LogReader::read_memory(const Group& group, Offset from, std::
   return result;
 }
 
-Task<Result<ReadResult>> LogReader::read(GroupRef group, Offset from, std::uint64_t max_bytes) {
+Task<Result<ReadResult>> LogReader::read(GroupRef group, Offset from, std::uint64_t max_bytes,
+                                         FirstEntry first) {
   const auto in_range = [&]() -> Result<void> {
     if (group->removing) return fail(ErrorCode::not_found, "group {} was deleted", group->id.value());
     if (from >= group->start.offset && from <= group->durable.next_offset) return {};
@@ -138,8 +155,8 @@ Task<Result<ReadResult>> LogReader::read(GroupRef group, Offset from, std::uint6
   ReadResult result;
   result.next_offset = from;
   if (from < group->durable.next_offset) {
-    auto found = in_memory(*group, from) ? read_memory(*group, from, max_bytes)
-                                         : co_await cold_.read(group, from, max_bytes);
+    auto found = in_memory(*group, from) ? read_memory(*group, from, max_bytes, first)
+                                         : co_await cold_.read(group, from, max_bytes, first);
     // A trim may have taken the file from under the read: then that is what there is to say.
     CO_TRY_VOID(in_range());
     if (!found) co_return found;
@@ -151,9 +168,11 @@ Task<Result<ReadResult>> LogReader::read(GroupRef group, Offset from, std::uint6
 
 Task<Result<void>> LogReader::wait_readable(GroupRef group, Offset from, std::uint64_t min_bytes,
                                             MonotonicTime deadline) {
+  Counted counted;
   while (true) {
     CO_TRY_VOID(context_.refusal(*group));
-    if (context_.reactor.now() >= deadline || is_readable(*group, from, min_bytes)) co_return Result<void>{};
+    if (context_.reactor.now() >= deadline || is_readable(*group, from, min_bytes, counted))
+      co_return Result<void>{};
     if (deadline == k_never) {
       co_await group->readable.wait();
     } else {
@@ -168,7 +187,7 @@ Task<Result<Index>> LogReader::index_of(GroupRef group, Offset offset) {
     co_return group->tail_first +
         static_cast<std::uint64_t>(first_beyond(*group, offset) - group->tail.begin());
   }
-  CO_TRY(const ReadResult found, co_await cold_.read(group, offset, 1));
+  CO_TRY(const ReadResult found, co_await cold_.read(group, offset, 1, FirstEntry::whatever_size));
   if (found.entries.empty()) co_return group->tail_first;
   CO_TRY(const EntryHeader header, decode_entry_header(found.entries.front().bytes()));
   co_return header.index;
@@ -202,6 +221,14 @@ Task<Result<Offset>> LogReader::where_to_search(GroupRef group, std::int64_t tim
   co_return std::max(candidate.value_or(group->placed.next_offset), from);
 }
 
+// Looks at what one read gives; how far that goes.
+Task<Result<Offset>> LogReader::search_step(GroupRef group, std::int64_t timestamp, Offset from,
+                                            std::optional<ShardLog::OffsetAt>& at) {
+  CO_TRY(const ReadResult found, co_await read(group, from, 1_MiB, FirstEntry::whatever_size));
+  CO_TRY(at, search_entries(found.entries, group->start.offset, timestamp));
+  co_return found.next_offset;
+}
+
 Task<Result<ShardLog::OffsetAt>> LogReader::offset_for_timestamp(GroupRef group, std::int64_t timestamp,
                                                                  Offset from, MonotonicTime until) {
   while (true) {
@@ -213,13 +240,15 @@ Task<Result<ShardLog::OffsetAt>> LogReader::offset_for_timestamp(GroupRef group,
     CO_TRY(from, somewhere);
     from = std::max(from, group->start.offset);
     if (from >= group->durable.next_offset) break;
-    const auto found = co_await read(group, from, 1_MiB);
-    if (!found && from < group->start.offset) continue;  // trimmed meanwhile
-    if (!found) co_return fail(found.error());
-    if (found->entries.empty()) break;
-    CO_TRY(const auto at, search_entries(found->entries, group->start.offset, timestamp));
+    std::optional<ShardLog::OffsetAt> at;
+    co_await searching_.lock();
+    const auto searched = co_await search_step(group, timestamp, from, at);
+    searching_.unlock();
+    if (!searched && from < group->start.offset) continue;  // trimmed meanwhile
+    if (!searched) co_return fail(searched.error());
     if (at) co_return *at;
-    from = found->next_offset;
+    if (*searched <= from) break;
+    from = *searched;
     // Much of a log may have to be looked at: others come between, and time goes on.
     co_await context_.reactor.yield();
     if (context_.reactor.now() >= until)

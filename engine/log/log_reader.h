@@ -8,10 +8,10 @@ namespace millrace {
 
 class LogReader {
  public:
-  explicit LogReader(LogContext& context) : context_(context), cold_(context) {}
+  explicit LogReader(LogContext& context) : context_(context), cold_(context), searching_(context.reactor) {}
 
   // See ShardLog.
-  Task<Result<ReadResult>> read(GroupRef group, Offset from, std::uint64_t max_bytes);
+  Task<Result<ReadResult>> read(GroupRef group, Offset from, std::uint64_t max_bytes, FirstEntry first);
   Task<Result<void>> wait_readable(GroupRef group, Offset from, std::uint64_t min_bytes,
                                    MonotonicTime deadline);
   Task<Result<ShardLog::OffsetAt>> offset_for_timestamp(GroupRef group, std::int64_t timestamp, Offset from,
@@ -23,10 +23,13 @@ class LogReader {
   [[nodiscard]] ColdReader& cold() { return cold_; }
 
  private:
-  Result<ReadResult> read_memory(const Group& group, Offset from, std::uint64_t max_bytes);
+  Result<ReadResult> read_memory(const Group& group, Offset from, std::uint64_t max_bytes, FirstEntry first);
+  Task<Result<Offset>> search_step(GroupRef group, std::int64_t timestamp, Offset from,
+                                   std::optional<ShardLog::OffsetAt>& at);
   Task<Result<Offset>> where_to_search(GroupRef group, std::int64_t timestamp, Offset from);
   LogContext& context_;
   ColdReader cold_;
+  Mutex searching_;  // one read of a search at a time, so that many hold no more memory than one
 };
 
 [[nodiscard]] LogView view_of(const Group& group);

@@ -124,9 +124,10 @@ Task<Result<Appended>> ShardLog::append(GroupId group, Slice batch, std::uint32_
                                              group == k_metadata_group ? SpaceFor::own : SpaceFor::clients);
 }
 
-Task<Result<ReadResult>> ShardLog::read(GroupId group, Offset from, std::uint64_t max_bytes) {
+Task<Result<ReadResult>> ShardLog::read(GroupId group, Offset from, std::uint64_t max_bytes,
+                                        FirstEntry first) {
   CO_TRY(GroupRef found, state_->context.find(group));
-  co_return co_await state_->reader.read(std::move(found), from, max_bytes);
+  co_return co_await state_->reader.read(std::move(found), from, max_bytes, first);
 }
 
 Task<Result<void>> ShardLog::wait_readable(GroupId group, Offset from, std::uint64_t min_bytes,

@@ -82,6 +82,8 @@ struct ReadResult {
   std::vector<Slice> entries;
   std::uint64_t bytes = 0;
   Offset next_offset{0};  // to ask for next
+  // With FirstEntry::within_max, and no entries: the first one is larger than allowed, and this is its size.
+  std::uint64_t first_entry_needs = 0;
   LogView view;
   // Whether a reader who would rather wait than get fewer bytes than these has no reason to: there are as
   // many, or the log goes on behind them, and waiting would make the read no larger.
@@ -89,6 +91,9 @@ struct ReadResult {
     return bytes >= min_bytes || next_offset < view.durable.next_offset;
   }
 };
+
+// What a read does with a first entry that is larger than its max_bytes.
+enum class FirstEntry : std::uint8_t { whatever_size, within_max };
 
 // For status and the benchmarks; plain counters since the start.
 struct LogCounters {
@@ -154,9 +159,10 @@ class ShardLog {
   Task<Result<Appended>> append(GroupId group, Slice batch, std::uint32_t offset_count, AckLevel level,
                                 MonotonicTime deadline = k_never);
 
-  // Whole entries from the one that holds `from` on, up to about max_bytes (at least one, whatever its size).
+  // Whole entries from the one that holds `from` on, up to about max_bytes: at least one, or what it needs.
   // offset_out_of_range outside [start, durable end], not_found, corruption (with file and position).
-  Task<Result<ReadResult>> read(GroupId group, Offset from, std::uint64_t max_bytes);
+  Task<Result<ReadResult>> read(GroupId group, Offset from, std::uint64_t max_bytes,
+                                FirstEntry first = FirstEntry::whatever_size);
   // Waits for more than a read gave that ended at the durable end: `from` is that read's next_offset. Returns
   // when there are min_bytes of durable entries from there on, or some that have left memory again, or at the
   // deadline. Errors, also while it waits: not_found, shutting_down, sync_failed: nothing more will come.
