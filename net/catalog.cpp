@@ -150,6 +150,15 @@ Task<Result<void>> Catalog::create_locked(Topic topic, MonotonicTime deadline) {
   if (context_.topics.find(topic.name) != nullptr) {
     co_return fail(ErrorCode::topic_exists, "topic '{}' exists", topic.name);
   }
+  std::uint64_t partitions = topic.partitions;
+  for (const auto& [name, other] : context_.topics.all()) partitions += other.partitions;
+  if (partitions > k_partitions_node_max) {
+    co_return fail(
+        ErrorCode::invalid_argument,
+        "with topic '{}' there would be {} partitions; at most {} are kept: delete topics, or give "
+        "this one fewer",
+        topic.name, partitions, k_partitions_node_max);
+  }
   CO_TRY_VOID(co_await record({topic.name, topic}, deadline));
   next_group_ = topic.first_group + topic.partitions;
   auto made = co_await make_groups(topic);

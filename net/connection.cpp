@@ -12,9 +12,10 @@ ServerConnection::ServerConnection(ShardContext& context, Socket socket)
       reactor_(context.reactor),
       socket_(std::move(socket)),
       peer_(to_string(reactor_.peer_address(socket_))),
-      reader_(reactor_, socket_, context.counters.reader),
-      queue_(reactor_.buffers()),
+      reader_(reactor_, socket_, context.receive_memory, context.counters.reader),
+      queue_(context.answers),
       changed_(reactor_),
+      promising_(reactor_),
       accepted_(reactor_.now()),
       last_activity_(accepted_) {
   ++context_.counters.connections;
@@ -50,7 +51,8 @@ void ServerConnection::take(InboundFrame frame, BudgetShare share) {
   }
   if (context_.stopping)
     return refuse(frame, Error{ErrorCode::shutting_down, "the server is stopping; ask again later"});
-  if (context_.requests_in_flight >= context_.options.requests_max) {
+  // A connection with hardly any is not refused for what the others have.
+  if (context_.requests_in_flight >= context_.options.requests_max && in_flight_ >= k_requests_of_each) {
     ++context_.counters.refused_requests;
     return refuse(frame,
                   Error{ErrorCode::overloaded, fmt::format("{} requests are under way, the most allowed",
@@ -81,10 +83,10 @@ Task<void> ServerConnection::run(Self self, InboundRequest request) {
       co_await handle_create_topic(reply, request);
       break;
     case FrameType::list_topics:
-      co_await handle_list_topics(reply, request);
+      co_await run_heavy(reply, request, handle_list_topics);
       break;
     case FrameType::describe_topic:
-      co_await handle_describe_topic(reply, request);
+      co_await run_heavy(reply, request, handle_describe_topic);
       break;
     case FrameType::delete_topic:
       co_await handle_delete_topic(reply, request);
@@ -105,7 +107,7 @@ Task<void> ServerConnection::run(Self self, InboundRequest request) {
       co_await handle_trim(reply, request);
       break;
     case FrameType::status:
-      co_await handle_status(reply, request);
+      co_await run_heavy(reply, request, handle_status);
       break;
     case FrameType::init_producer:
       co_await handle_init_producer(reply, request);
@@ -115,6 +117,19 @@ Task<void> ServerConnection::run(Self self, InboundRequest request) {
       CHECK(false, "type {} is no request", number(request.type));
   }
   self->request_done();
+}
+
+// What takes much memory and time for a small question: one at a time, so that many cost others little. Its
+// place in the answers' memory comes first: nobody waits for a peer with the turn in hand.
+Task<void> ServerConnection::run_heavy(const Reply& reply, InboundRequest& request, Handler handler) {
+  ShardContext& context = reply.context();
+  ServerConnection& self = reply.connection();
+  if (!co_await self.promise_answer(k_table_size_max)) co_return;
+  if (!context.heavy.try_lock()) co_await context.heavy.lock();
+  if (!self.broken_) co_await handler(reply, request);
+  self.release_promise(k_table_size_max);
+  co_await context.reactor.yield();
+  context.heavy.unlock();
 }
 
 void ServerConnection::request_done() {
@@ -205,10 +220,9 @@ void ServerConnection::abort() {
 void ServerConnection::lose() {
   ending_ = true;
   broken_ = true;
-  context_.answer_bytes -= bytes_waiting();
-  send_size_ = 0;
   queue_.clear();
   changed_.wake_all();
+  context_.answers.freed.wake_all();
 }
 
 bool ServerConnection::overdue(MonotonicTime since, std::uint64_t bytes) const {
@@ -220,7 +234,7 @@ void ServerConnection::sweep() {
   if (broken_) return;
   if (sending_ && overdue(send_started_, send_size_))
     return close_slow_reader("it takes its answers too slowly");
-  if (ending_ || holding_) return;
+  if (ending_ || holding_ || reader_.waits_for_memory()) return;
   if (!greeted_ && reactor_.now() - accepted_ > context_.options.hello_deadline) {
     ++context_.counters.closed_no_hello;
     return close_with({ErrorCode::timed_out, "no hello in time"});
@@ -229,11 +243,31 @@ void ServerConnection::sweep() {
     ++context_.counters.closed_slow_writer;
     return close_with({ErrorCode::timed_out, "a frame was begun and not finished in time"});
   }
-  const bool idle = in_flight_ == 0 && !sending_;
-  if (idle && reactor_.now() - last_activity_ > context_.options.idle_timeout) {
-    ++context_.counters.closed_idle;
-    close_with({ErrorCode::timed_out, "the connection was idle for too long"});
-  }
+  if (const auto since = idle_since(); since && reactor_.now() - *since > context_.options.idle_timeout)
+    close_idle("the connection was idle for too long");
+}
+
+std::optional<MonotonicTime> ServerConnection::idle_since() const {
+  if (ending_ || in_flight_ != 0 || sending_) return std::nullopt;
+  return last_activity_;
+}
+
+void ServerConnection::close_idle(const char* why) {
+  ++context_.counters.closed_idle;
+  close_with({ErrorCode::timed_out, why});
+}
+
+std::optional<MonotonicTime> ServerConnection::sending_stands_still_since() const {
+  if (!sending_ || broken_) return std::nullopt;
+  const auto borne = std::chrono::milliseconds(k_pressed_deadline_ms) * (1 + send_size_ / k_pressed_step);
+  if (reactor_.now() - send_started_ <= borne) return std::nullopt;
+  return send_started_;
+}
+
+void ServerConnection::press_payload() {
+  if (ending_ || !reader_.payload_stands_still()) return;
+  ++context_.counters.closed_slow_writer;
+  close_with({ErrorCode::overloaded, "a batch came too slowly while others waited for the memory it takes"});
 }
 
 void ServerConnection::close_slow_reader(const char* why) {

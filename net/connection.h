@@ -18,10 +18,12 @@
 #include <span>
 #include <string>
 
+#include "engine/reactor/mutex.h"
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/task.h"
 #include "engine/reactor/wait.h"
 #include "net/inbound_request.h"
+#include "net/reply.h"
 #include "net/request_reader.h"
 #include "net/send_queue.h"
 #include "net/shard_context.h"
@@ -46,9 +48,17 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   // Enforces what depends on time.
   void sweep();
   // Of answers that the peer has not taken yet.
-  [[nodiscard]] std::uint64_t bytes_waiting() const { return queue_.bytes() + send_size_; }
+  [[nodiscard]] std::uint64_t bytes_waiting() const { return queue_.bytes(); }
   // Gives up on a peer that does not take its answers.
   void close_slow_reader(const char* why);
+  // Since when the send under way goes on, if that is longer than somebody who waits for memory has to bear.
+  [[nodiscard]] std::optional<MonotonicTime> sending_stands_still_since() const;
+  // Ends it if the payload that it sends stands still while others wait for the memory.
+  void press_payload();
+  // Since when nothing is under way.
+  [[nodiscard]] std::optional<MonotonicTime> idle_since() const;
+  // Its place is wanted.
+  void close_idle(const char* why);
 
   // ---- for handlers, through Reply
   [[nodiscard]] ShardContext& context() const { return context_; }
@@ -58,7 +68,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   void send_answer(std::uint8_t type, std::uint64_t correlation, std::span<const Slice> payload);
   void send_error(std::uint64_t correlation, const Error& error, const ErrorDetails& details);
   // Waits until an answer of this size may be made, and counts it as queued until released. False: the
-  // connection is gone, and nobody waits for the answer.
+  // connection is gone, and nobody waits for the answer. Connections are given their first in the order in
+  // which they ask.
   Task<bool> promise_answer(std::uint64_t bytes);
   void release_promise(std::uint64_t bytes);
 
@@ -69,8 +80,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   Task<void> receive_requests();
   Task<bool> receive_more();
   // Receives the payload of `frame`, or answers why not. False: the connection ends.
-  Task<bool> take_large(InboundFrame& frame);
-  Task<bool> refuse_large(const InboundFrame& frame, const Error& error);
+  Task<bool> take_payload(InboundFrame& frame);
+  Task<bool> refuse_payload(const InboundFrame& frame, const Error& error);
   [[nodiscard]] Result<void> may_take(const InboundFrame& frame) const;
   Task<bool> wait_below_bounds();
   [[nodiscard]] bool at_a_bound() const;
@@ -82,6 +93,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   void take_hello(const InboundFrame& frame);
   [[nodiscard]] std::optional<Error> refusal_of_hello(const InboundFrame& frame) const;
   static Task<void> run(Self self, InboundRequest request);
+  using Handler = Task<void> (*)(Reply reply, InboundRequest& request);
+  static Task<void> run_heavy(const Reply& reply, InboundRequest& request, Handler handler);
   void request_done();
 
   // sending
@@ -89,6 +102,9 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   static Task<void> send_all(Self self);
   Task<void> send_once();
   void send_text(std::string_view text);
+  [[nodiscard]] bool may_promise(std::uint64_t bytes) const;
+  [[nodiscard]] bool try_promise(std::uint64_t bytes);
+  Task<bool> promise_first(std::uint64_t bytes);
 
   // ending
   void end(const char* reason);
@@ -112,6 +128,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   bool holding_ = false;  // the peer waits for us, not we for it: its frame's time does not run
   bool sending_ = false;
   std::uint32_t in_flight_ = 0;
+  Mutex promising_;
   std::uint64_t promised_ = 0;
   MonotonicTime accepted_;
   MonotonicTime last_activity_;

@@ -18,22 +18,11 @@ Task<void> ServerConnection::receive_requests() {
       continue;
     }
     if (*step == RequestReader::Step::payload) {
-      if (!co_await take_large(frame)) co_return;
+      if (!co_await take_payload(frame)) co_return;
       frame = {};
       continue;
     }
-    BudgetShare share;
-    if (const std::uint32_t bytes = frame.payload.length; bytes != 0) {
-      if (context_.request_bytes.has(bytes)) {
-        share = context_.request_bytes.take_now(bytes);
-      } else {
-        holding_ = true;
-        ++context_.counters.reading_paused;
-        share = co_await context_.request_bytes.take(bytes);
-        holding_ = false;
-      }
-    }
-    take(std::exchange(frame, {}), std::move(share));
+    take(std::exchange(frame, {}), {});
   }
 }
 
@@ -66,24 +55,27 @@ Result<void> ServerConnection::may_take(const InboundFrame& frame) const {
   return {};
 }
 
-Task<bool> ServerConnection::take_large(InboundFrame& frame) {
-  if (auto allowed = may_take(frame); !allowed) co_return co_await refuse_large(frame, allowed.error());
+// A small payload never waits for memory that large ones have.
+Task<bool> ServerConnection::take_payload(InboundFrame& frame) {
+  if (auto allowed = may_take(frame); !allowed) co_return co_await refuse_payload(frame, allowed.error());
   const std::uint32_t length = frame.preamble.payload_length;
   const std::uint32_t size = RequestReader::payload_buffer_size(length);
+  MemoryBudget& budget = length >= k_direct_size_min ? context_.large_requests : context_.small_requests;
   BudgetShare share;
-  if (context_.request_bytes.has(size)) {
-    share = context_.request_bytes.take_now(size);
+  if (budget.has(size)) {
+    share = budget.take_now(size);
   } else {
     holding_ = true;
     ++context_.counters.reading_paused;
-    share = co_await context_.request_bytes.take(size);
+    context_.pressed.wake_all();
+    share = co_await budget.take(size);
     holding_ = false;
     reader_.restart_clock();
   }
   auto buffer = reactor_.buffers().acquire(size);
   if (!buffer) {
     ++context_.counters.refused_requests;
-    co_return co_await refuse_large(frame, buffer.error());
+    co_return co_await refuse_payload(frame, buffer.error());
   }
   auto payload = co_await reader_.receive_payload(length, *std::move(buffer));
   if (!payload) {
@@ -95,7 +87,7 @@ Task<bool> ServerConnection::take_large(InboundFrame& frame) {
   co_return true;
 }
 
-Task<bool> ServerConnection::refuse_large(const InboundFrame& frame, const Error& error) {
+Task<bool> ServerConnection::refuse_payload(const InboundFrame& frame, const Error& error) {
   refuse(frame, error);
   const auto skipped = co_await reader_.skip_payload(frame.preamble.payload_length);
   if (!skipped) lose();
@@ -103,8 +95,11 @@ Task<bool> ServerConnection::refuse_large(const InboundFrame& frame, const Error
 }
 
 bool ServerConnection::at_a_bound() const {
+  // Small answers and errors are not promised: who does not take them is asked for no more while they are
+  // short of memory.
   return in_flight_ >= context_.options.requests_in_flight_max ||
-         bytes_waiting() > context_.options.send_queue_max;
+         bytes_waiting() > context_.options.send_queue_max ||
+         (context_.answers.is_short() && bytes_waiting() > k_block_size);
 }
 
 Task<bool> ServerConnection::wait_below_bounds() {

@@ -15,20 +15,19 @@ void ServerConnection::send_answer(std::uint8_t type, std::uint64_t correlation,
   std::uint32_t payload_length = 0;
   for (const Slice& slice : payload) payload_length += slice.length;
   const auto head_size = static_cast<std::uint32_t>(k_preamble_size + table.size());
-  const std::uint64_t before = queue_.bytes();
   bool queued = false;
   if (const auto room = queue_.append(head_size)) {
     encode_frame(type, correlation, table, payload_length, *room);
     queued = true;
-    for (const Slice& slice : payload) queued = queued && queue_.append(slice);
+    queued = queue_.append(payload).has_value();
   }
-  context_.answer_bytes += queue_.bytes() - before;
   if (!queued) {
     // Half an answer may stand in the queue; nothing that is sent now could be understood.
     ++context_.counters.closed_no_memory;
     return abort();
   }
   start_sending();
+  if (context_.answers.held > context_.answers.most) context_.shed();
 }
 
 void ServerConnection::send_error(std::uint64_t correlation, const Error& error,
@@ -43,7 +42,6 @@ void ServerConnection::send_text(std::string_view text) {
   const auto room = queue_.append(static_cast<std::uint32_t>(text.size()));
   if (!room) return;
   std::memcpy(room->data(), text.data(), text.size());
-  context_.answer_bytes += text.size();
   start_sending();
 }
 
@@ -62,37 +60,78 @@ Task<void> ServerConnection::send_all(Self self) {
   self->finish_if_drained();
 }
 
+// While memory is short, in smaller steps: so it shows sooner who takes nothing.
 Task<void> ServerConnection::send_once() {
-  Slices slices = queue_.take();
+  Slices slices = queue_.next(context_.answers.is_short() ? k_pressed_step : k_answer_send_max);
   send_size_ = slices.length();
   send_started_ = reactor_.now();
   const auto sent = co_await reactor_.send(socket_, std::move(slices));
-  context_.answer_bytes -= std::exchange(send_size_, 0);
   if (!sent) {
     lose();
     co_return;
   }
+  if (broken_) co_return;
+  queue_.sent(*sent);
   ++context_.counters.sends;
   context_.counters.send_bytes += *sent;
   last_activity_ = reactor_.now();
   context_.latencies.reply.record(last_activity_ - send_started_);
   changed_.wake_all();
+  context_.answers.freed.wake_all();
+}
+
+// See AnswerMemory.
+bool ServerConnection::may_promise(std::uint64_t bytes) const {
+  const AnswerMemory& answers = context_.answers;
+  const std::uint64_t own = promised_ + bytes_waiting();
+  if (own == 0) return answers.all() + bytes <= answers.most || answers.all() == 0;
+  return own + bytes <= context_.options.send_queue_max && answers.all() + bytes <= answers.most / 2;
+}
+
+bool ServerConnection::try_promise(std::uint64_t bytes) {
+  if (!may_promise(bytes)) return false;
+  promised_ += bytes;
+  context_.answers.promised += bytes;
+  return true;
 }
 
 Task<bool> ServerConnection::promise_answer(std::uint64_t bytes) {
-  const auto room = [&] {
-    const std::uint64_t waiting = promised_ + bytes_waiting();
-    return waiting == 0 || waiting + bytes <= context_.options.send_queue_max;
-  };
-  while (!room() && !broken_) co_await changed_.wait();
   if (broken_) co_return false;
-  promised_ += bytes;
-  co_return true;
+  if (!promising_.locked() && !context_.answers.first.locked() && try_promise(bytes)) co_return true;
+  if (!promising_.try_lock()) co_await promising_.lock();
+  bool given = false;
+  while (!broken_ && !given) {
+    if (promised_ + bytes_waiting() == 0) {
+      given = co_await promise_first(bytes);
+    } else if (given = try_promise(bytes); !given) {
+      // What it has comes to an end, or it does.
+      co_await changed_.wait();
+    }
+  }
+  promising_.unlock();
+  co_return given;
+}
+
+// False: the connection has ended, or has something to send after all.
+Task<bool> ServerConnection::promise_first(std::uint64_t bytes) {
+  AnswerMemory& answers = context_.answers;
+  if (!answers.first.try_lock()) co_await answers.first.lock();
+  while (!broken_ && promised_ + bytes_waiting() == 0 && !may_promise(bytes)) {
+    answers.wanted = bytes;
+    context_.pressed.wake_all();
+    co_await answers.freed.wait();
+  }
+  answers.wanted = 0;
+  const bool given = !broken_ && try_promise(bytes);
+  answers.first.unlock();
+  co_return given;
 }
 
 void ServerConnection::release_promise(std::uint64_t bytes) {
   promised_ -= bytes;
+  context_.answers.promised -= bytes;
   changed_.wake_all();
+  context_.answers.freed.wake_all();
 }
 
 // ---- Reply

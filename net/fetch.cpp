@@ -46,8 +46,8 @@ Result<Fetch> read_request(const ShardContext& context, const InboundRequest& re
                .deadline = request.received + wait};
 }
 
-Task<Found> read(ShardContext& there, Fetch fetch) {
-  Found found{co_await there.log.read(fetch.group, fetch.offset, fetch.max_bytes), {}};
+Task<Found> read(ShardContext& there, Fetch fetch, std::uint64_t max_bytes) {
+  Found found{co_await there.log.read(fetch.group, fetch.offset, max_bytes, FirstEntry::within_max), {}};
   if (const auto view = there.log.view(fetch.group)) found.view = *view;
   co_return found;
 }
@@ -114,13 +114,24 @@ Task<Result<void>> wait_while_connected(ShardContext& context, const ServerConne
 }
 
 // Room for the answer is promised only while it is being made: a thousand fetches that wait hold none. So a
-// fetch that has to wait takes a hop of its own for that.
+// fetch that has to wait takes a hop of its own for that. Of an entry that is larger than what was asked for,
+// the first read tells the size, and the second one has room for it.
 Task<std::optional<Found>> find(ShardContext& context, ServerConnection& connection, Fetch fetch) {
+  std::uint64_t at_least = 0;
   for (;;) {
-    if (!co_await connection.promise_answer(fetch.max_bytes)) co_return std::nullopt;
-    Found found =
-        co_await on_owner(context, fetch.group, [fetch](ShardContext& there) { return read(there, fetch); });
-    connection.release_promise(fetch.max_bytes);
+    if (context.answers.is_short()) {
+      fetch.max_bytes = std::min<std::uint64_t>(fetch.max_bytes, k_fetch_size_short);
+      fetch.min_bytes = std::min(fetch.min_bytes, fetch.max_bytes);
+    }
+    const std::uint64_t max_bytes = std::max(fetch.max_bytes, at_least);
+    const std::uint64_t promised = std::max<std::uint64_t>(max_bytes, k_fetch_promise_min);
+    if (!co_await connection.promise_answer(promised)) co_return std::nullopt;
+    Found found = co_await on_owner(context, fetch.group, [fetch, max_bytes](ShardContext& there) {
+      return read(there, fetch, max_bytes);
+    });
+    connection.release_promise(promised);
+    at_least = found.read ? found.read->first_entry_needs : 0;
+    if (at_least != 0) continue;
     if (enough(found, fetch, context)) co_return found;
     const Wanted more{.group = fetch.group,
                       .from = found.read->next_offset,

@@ -52,6 +52,8 @@ class MemoryBudget {
     co_return share;
   }
   [[nodiscard]] std::uint64_t used() const { return used_; }
+  // Somebody waits for room.
+  [[nodiscard]] bool is_waited_for() const { return turn_.locked(); }
 
  private:
   friend class BudgetShare;

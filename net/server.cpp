@@ -9,7 +9,9 @@
 
 namespace millrace {
 
-Server::Server(ShardContext& context) : context_(context), reactor_(context.reactor), gate_(reactor_) {}
+Server::Server(ShardContext& context) : context_(context), reactor_(context.reactor), gate_(reactor_) {
+  context_.shed = [this] { shed(); };
+}
 
 Task<Result<Address>> Server::listen(Address address) {
   auto listener = co_await reactor_.listen(std::move(address));
@@ -21,6 +23,7 @@ Task<Result<Address>> Server::listen(Address address) {
 void Server::start() {
   accepting_ = Background(accept_all());
   sweeping_ = Background(sweep_all());
+  pressing_ = Background(press_all());
 }
 
 Task<void> Server::accept_all() {
@@ -39,7 +42,7 @@ Task<void> Server::accept_all() {
 }
 
 void Server::admit(Socket socket) {
-  if (connections_.size() < context_.options.connections_max) {
+  if (connections_.size() < context_.options.connections_max || make_place()) {
     connections_.push_back(std::make_shared<ServerConnection>(context_, std::move(socket)));
     gate_.spawn(serve(connections_.back()));
     return;
@@ -49,6 +52,21 @@ void Server::admit(Socket socket) {
       LogLevel::warning,
       fmt::format("a connection was refused: {} are open, the most allowed", connections_.size()));
   if (refusing_ < k_refusals_max) gate_.spawn(refuse(std::move(socket)));
+}
+
+// Whoever has been idle for longest goes, if that is long enough.
+bool Server::make_place() {
+  if (reactor_.now() < no_place_until_) return false;
+  const auto idle_since = [](const auto& c) { return c->idle_since().value_or(k_never); };
+  const auto idle = std::ranges::min_element(connections_, {}, idle_since);
+  if (idle != connections_.end() && idle_since(*idle) != k_never &&
+      reactor_.now() - idle_since(*idle) > context_.options.idle_at_least) {
+    (*idle)->close_idle("the connection was idle, and others wanted its place");
+    return true;
+  }
+  // All were looked at: not again for each that comes.
+  no_place_until_ = reactor_.now() + std::chrono::milliseconds(k_sweep_interval_ms);
+  return false;
 }
 
 Task<void> Server::serve(std::shared_ptr<ServerConnection> connection) {
@@ -64,11 +82,11 @@ Task<void> Server::refuse(Socket socket) {
       {ErrorCode::overloaded,
        fmt::format("this server has {} connections, the most it takes", context_.options.connections_max)}));
   const auto table = table_bytes(context_.builder);
-  SendQueue queue(reactor_.buffers());
+  SendQueue queue(context_.answers);
   if (const auto room = queue.append(static_cast<std::uint32_t>(k_preamble_size + table.size()))) {
     encode_frame(number(FrameType::error), 0, table, 0, *room);
     const auto deadline = reactor_.now() + context_.options.hello_deadline;
-    static_cast<void>(co_await reactor_.send(socket, queue.take(), deadline));
+    static_cast<void>(co_await reactor_.send(socket, queue.next(k_block_size), deadline));
   }
   static_cast<void>(co_await reactor_.shutdown(socket));
   --refusing_;
@@ -78,13 +96,43 @@ Task<void> Server::sweep_all() {
   for (;;) {
     static_cast<void>(co_await reactor_.sleep(std::chrono::milliseconds(k_sweep_interval_ms)));
     for (const auto& connection : connections_) connection->sweep();
-    shed();
+  }
+}
+
+Task<void> Server::press_all() {
+  const auto wanted = [&] {
+    return context_.answers.first.locked() || context_.large_requests.is_waited_for() ||
+           context_.small_requests.is_waited_for();
+  };
+  for (;;) {
+    if (!wanted()) co_await context_.pressed.wait();
+    press();
+    static_cast<void>(co_await reactor_.sleep(std::chrono::milliseconds(k_pressed_interval_ms)));
+  }
+}
+
+// Nobody waits for memory that a peer keeps by standing still: the payloads that do go, and of the answers,
+// longest first, as many as half of their memory takes.
+void Server::press() {
+  if (context_.large_requests.is_waited_for() || context_.small_requests.is_waited_for()) {
+    for (const auto& connection : connections_) connection->press_payload();
+  }
+  if (!context_.answers.first.locked()) return;
+  std::vector<std::pair<MonotonicTime, ServerConnection*>> still;
+  for (const auto& connection : connections_) {
+    if (const auto since = connection->sending_stands_still_since())
+      still.emplace_back(*since, connection.get());
+  }
+  std::ranges::sort(still);
+  for (const auto& [since, connection] : still) {
+    if (!context_.answers.is_too_short()) return;
+    connection->close_slow_reader("others wait for the memory of the answers that it does not take");
   }
 }
 
 // More answers wait than the shard may hold: whoever holds most of them back goes.
 void Server::shed() {
-  while (context_.answer_bytes > context_.options.answer_bytes_max) {
+  while (context_.answers.held > context_.answers.most) {
     const auto largest =
         std::ranges::max_element(connections_, {}, [](const auto& c) { return c->bytes_waiting(); });
     if (largest == connections_.end() || (*largest)->bytes_waiting() == 0) return;
@@ -119,6 +167,7 @@ Task<void> Server::close_all() {
   co_await gate_.close();
   while (context_.requests_in_flight != 0) co_await context_.requests_done.wait();
   sweeping_.reset();
+  pressing_.reset();
 }
 
 }  // namespace millrace

@@ -47,7 +47,10 @@ class Server {
   void admit(Socket socket);
   Task<void> serve(std::shared_ptr<ServerConnection> connection);
   Task<void> refuse(Socket socket);
+  [[nodiscard]] bool make_place();
   Task<void> sweep_all();
+  Task<void> press_all();
+  void press();
   void shed();
   Task<void> close_all();
 
@@ -59,6 +62,8 @@ class Server {
   std::uint32_t refusing_ = 0;
   Background accepting_;
   Background sweeping_;
+  Background pressing_;
+  MonotonicTime no_place_until_{};
 };
 
 }  // namespace millrace

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <flatbuffers/flatbuffers.h>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,9 +12,12 @@
 #include "engine/base/time.h"
 #include "engine/log/open_node.h"
 #include "engine/log/shard_log.h"
+#include "engine/reactor/mutex.h"
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/wait.h"
+#include "net/answer_memory.h"
 #include "net/memory_budget.h"
+#include "net/request_reader.h"
 #include "net/server_counters.h"
 #include "net/server_options.h"
 #include "net/topic_table.h"
@@ -43,7 +47,12 @@ struct ShardContext {
         node(std::move(the_node)),
         shards(all),
         started(the_reactor.now()),
-        request_bytes(the_reactor, options.request_bytes_max),
+        receive_memory(the_reactor.buffers(), options.receive_bytes_max, counters.connections),
+        small_requests(the_reactor, options.small_request_bytes_max),
+        large_requests(the_reactor, options.large_request_bytes_max),
+        answers(the_reactor, options.answer_bytes_max),
+        pressed(the_reactor),
+        heavy(the_reactor),
         fetch_waits(the_reactor),
         requests_done(the_reactor) {}
 
@@ -67,9 +76,14 @@ struct ShardContext {
   // For one table at a time, built and copied out without a suspension between.
   flatbuffers::FlatBufferBuilder builder{1024};
 
-  MemoryBudget request_bytes;
+  // What connections hold of the shard's memory, in parts that add up: limits.h.
+  ReceiveMemory receive_memory;
+  MemoryBudget small_requests, large_requests;  // payloads that have a buffer of their own
+  AnswerMemory answers;
+  WaitQueue pressed;  // somebody waits for memory that peers hold: who stands still has to go
+  std::function<void()> shed = [] {};    // answers hold more than they may: the largest goes
+  Mutex heavy;                           // one answer at a time of those that take long to make
   std::uint32_t requests_in_flight = 0;  // of all connections of this shard
-  std::uint64_t answer_bytes = 0;        // queued or being sent, on all connections
   // Set when the server stops: new requests are refused and fetches wait no longer.
   bool stopping = false;
   WaitQueue fetch_waits;  // fetches that wait for records, on behalf of any shard: woken by `stopping` alone

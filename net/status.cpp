@@ -18,7 +18,7 @@ NodeFigures figures_of(const ShardContext& context) {
       .topics = context.topics.all().size(),
       .groups = context.log.groups().size(),
       .requests_in_flight = context.requests_in_flight,
-      .request_bytes_in_flight = context.request_bytes.used(),
+      .request_bytes_in_flight = context.small_requests.used() + context.large_requests.used(),
       .buffer_bytes = context.reactor.buffers().bytes_in_use(),
   };
   return figures;

@@ -78,7 +78,8 @@ void encode_preamble(Preamble preamble, std::span<const std::byte> table, std::s
   store_le<std::uint64_t>(at + 24, frame_checksum(into, table));
 }
 
-Result<Preamble> decode_preamble(std::span<const std::byte> bytes, std::uint64_t frame_size_max) {
+Result<Preamble> decode_preamble(std::span<const std::byte> bytes, std::uint64_t frame_size_max,
+                                 std::uint32_t table_size_max) {
   CHECK(bytes.size() >= k_preamble_size, "{} bytes", bytes.size());
   if (const auto stranger = recognise_stranger(bytes)) return fail(stranger_error(*stranger));
   const std::byte* at = bytes.data();
@@ -97,9 +98,9 @@ Result<Preamble> decode_preamble(std::span<const std::byte> bytes, std::uint64_t
   if (const auto flags = load_le<std::uint16_t>(at + 6); flags != 0) {
     return fail(ErrorCode::protocol_error, "a frame with unknown flags {:#06x}; they must be 0", flags);
   }
-  if (preamble.table_length > k_table_size_max) {
+  if (preamble.table_length > table_size_max) {
     return fail(ErrorCode::frame_too_large, "a table of {} bytes; at most {} are taken",
-                preamble.table_length, k_table_size_max);
+                preamble.table_length, table_size_max);
   }
   if (preamble.frame_size() > frame_size_max) {
     return fail(ErrorCode::frame_too_large, "a frame of {} bytes; at most {} are taken",

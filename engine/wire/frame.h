@@ -6,7 +6,7 @@
 //    5  u8    type           FrameType
 //    6  u16   flags          0
 //    8  u64   correlation    chosen by whoever asks; the answer carries it back
-//   16  u32   table_length   at most k_table_size_max
+//   16  u32   table_length   at most k_table_size_max; of a request, k_request_table_size_max
 //   20  u32   payload_length the frame in all at most the limit agreed in the hello
 //   24  u64   checksum       XXH3-64 of bytes 0..23 followed by the table
 //
@@ -26,6 +26,7 @@
 namespace millrace {
 
 inline constexpr std::uint32_t k_preamble_size = 32;
+static_assert(k_preamble_size + k_request_table_size_max == k_receive_size_min);
 inline constexpr std::uint8_t k_protocol_version = 1;
 // What of a preamble is enough to tell our frames from other protocols.
 inline constexpr std::uint32_t k_recognised_size = 8;
@@ -75,8 +76,8 @@ void encode_preamble(Preamble preamble, std::span<const std::byte> table, std::s
 // Checks magic, version, flags and lengths against `frame_size_max` before anything is allocated. `bytes` has
 // at least 32. protocol_error (saying what the bytes look like when they are a TLS hello, an HTTP request or
 // a Kafka request), unsupported_version, frame_too_large.
-[[nodiscard]] Result<Preamble> decode_preamble(std::span<const std::byte> bytes,
-                                               std::uint64_t frame_size_max);
+[[nodiscard]] Result<Preamble> decode_preamble(std::span<const std::byte> bytes, std::uint64_t frame_size_max,
+                                               std::uint32_t table_size_max = k_table_size_max);
 // Whether the checksum holds for this table: protocol_error otherwise.
 [[nodiscard]] Result<void> check_frame(std::span<const std::byte> preamble, std::span<const std::byte> table);
 

@@ -95,9 +95,9 @@ std::vector<BadInput> bad_preambles() {
       {"a table of 0 bytes", frame_of(FrameType::produce, {}), protocol_error, Then::told},
       {"a table of 1 byte", frame_of(FrameType::produce, Bytes(1)), protocol_error, Then::told},
       {"a table of 3 bytes", frame_of(FrameType::produce, Bytes(3)), protocol_error, Then::told},
-      {"the largest table, of zeros", frame_of(FrameType::produce, Bytes(k_table_size_max)), protocol_error,
-       Then::told},
-      {"one more", lengths(k_table_length_at, k_table_size_max + 1), frame_too_large},
+      {"the largest table, of zeros", frame_of(FrameType::produce, Bytes(k_request_table_size_max)),
+       protocol_error, Then::told},
+      {"one more", lengths(k_table_length_at, k_request_table_size_max + 1), frame_too_large},
       {"a table of 2^31", lengths(k_table_length_at, 0x80000000u), frame_too_large},
       {"a table of 2^32 - 1", lengths(k_table_length_at, UINT32_MAX), frame_too_large},
       {"a payload of 1 byte", produce(Bytes(1)), corrupt_batch, Then::told},
@@ -177,8 +177,8 @@ std::vector<BadInput> bad_names() {
   for (const std::string& name :
        {std::string(), std::string("."), std::string(".."), std::string("a/b"), std::string("../../etc"),
         std::string("a\0b", 3), std::string("\xff\xfe\x80"), std::string("\xed\xa0\x80"),
-        std::string(k_topic_name_size_max + 1, 'a'), std::string(64u << 10, 'a'),
-        std::string(k_table_size_max - 200, 'a')}) {
+        std::string(k_topic_name_size_max + 1, 'a'), std::string(2u << 10, 'a'),
+        std::string(k_request_table_size_max - 200, 'a')}) {
     const std::string of = fmt::format(" of a topic named by {} bytes from {:#04x} on", name.size(),
                                        name.empty() ? 0u : static_cast<unsigned char>(name[0]));
     list.push_back(

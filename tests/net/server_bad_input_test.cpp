@@ -97,7 +97,7 @@ TEST(ServerBadInput, AFrameThatLiesEndsTheConnectionAndNoOther) {
       ErrorCode code;
     };
     for (const Lie& lie :
-         {Lie{16, k_table_size_max + 1, ErrorCode::frame_too_large},
+         {Lie{16, k_request_table_size_max + 1, ErrorCode::frame_too_large},
           Lie{16, UINT32_MAX, ErrorCode::frame_too_large}, Lie{16, 8, ErrorCode::protocol_error},
           Lie{20, k_frame_size_max, ErrorCode::frame_too_large},
           Lie{20, UINT32_MAX, ErrorCode::frame_too_large}, Lie{20, 8, ErrorCode::protocol_error},
@@ -185,7 +185,7 @@ TEST(ServerBadInput, EveryWrongArgumentHasItsError) {
     EXPECT_EQ((co_await peer.create("orders")).error(), ErrorCode::topic_exists);
     for (const std::string& name :
          {std::string(), std::string("."), std::string(".."), std::string("a/b"), std::string("a b"),
-          std::string("\0x", 2), std::string("\xc3\xa4"), std::string(250, 'a'), std::string(60'000, 'a')}) {
+          std::string("\0x", 2), std::string("\xc3\xa4"), std::string(250, 'a'), std::string(3'900, 'a')}) {
       EXPECT_EQ((co_await peer.create(name)).error(), ErrorCode::invalid_argument) << name.size();
       EXPECT_EQ((co_await peer.produce(name, batch_of("x"))).error(), ErrorCode::unknown_topic)
           << name.size();

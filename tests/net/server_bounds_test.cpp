@@ -76,12 +76,11 @@ TEST(ServerBounds, ASlowWriterIsClosedAndASteadyOneIsNot) {
       if (at == 20 * std::size_t{16'384}) co_await slow.send(part(small, 60, 61));
     }
     EXPECT_EQ((co_await steady.receive()).answer<wire::ProduceAnswer>(FrameType::produce)->base_offset(), 0);
+    EXPECT_EQ(co_await steady.counter("closed_slow_writer"), 0u);
+    // The large frame has a second more for what has come of it.
     co_await pass(here, seconds(4));
-    EXPECT_EQ(co_await steady.counter("closed_slow_writer"), 1u);
-    EXPECT_EQ((co_await slow.receive()).error(), ErrorCode::timed_out);
-    // The large frame has 16 seconds more for its length.
-    co_await pass(here, seconds(17));
     EXPECT_EQ(co_await steady.counter("closed_slow_writer"), 2u);
+    EXPECT_EQ((co_await slow.receive()).error(), ErrorCode::timed_out);
     EXPECT_EQ((co_await slow_large.receive()).error(), ErrorCode::timed_out);
     EXPECT_EQ(co_await steady.counter("request_bytes_in_flight"), 0u);
   });
@@ -109,32 +108,6 @@ TEST(ServerBounds, ASlowReaderIsReadNoMoreAndThenClosed) {
     EXPECT_EQ(co_await good.counter("requests_in_flight"), 1u);
   });
   EXPECT_TRUE(story.logged("takes its answers too slowly"));
-}
-
-TEST(ServerBounds, WhoeverHoldsMostAnswersBackGoesWhenTheirMemoryIsFull) {
-  ServerStory story;
-  story.setup.server.send_queue_max = 3_MiB;
-  story.setup.server.answer_bytes_max = 4_MiB;
-  story.run([](Reactor& here, Address server) -> Task<void> {
-    Peer good = co_await Peer::greeted(here, server);
-    co_await good.create("orders");
-    for (int i = 0; i < 4; ++i) co_await good.produce("orders", large_batch(500'000));
-    flatbuffers::FlatBufferBuilder builder;
-    builder.Finish(wire::CreateFetch(builder, wire::CreatePartition(builder, builder.CreateString("orders")),
-                                     0, 1, 600'000, 0));
-    Peer first = co_await Peer::greeted(here, server);
-    Peer second = co_await Peer::greeted(here, server);
-    for (std::uint64_t i = 0; i < 2; ++i) co_await first.send(Peer::frame(FrameType::fetch, i, builder));
-    for (std::uint64_t i = 0; i < 10; ++i) co_await second.send(Peer::frame(FrameType::fetch, i, builder));
-    co_await pass(here, seconds(2));
-    EXPECT_EQ(co_await good.counter("closed_slow_reader"), 0u);
-    Peer third = co_await Peer::greeted(here, server);
-    for (std::uint64_t i = 0; i < 10; ++i) co_await third.send(Peer::frame(FrameType::fetch, i, builder));
-    co_await pass(here, seconds(2));
-    EXPECT_EQ(co_await good.counter("closed_slow_reader"), 1u);
-    // The smallest holder still gets what it asked for.
-    for (int i = 0; i < 2; ++i) EXPECT_EQ(values_of((co_await first.receive()).payload).size(), 1u);
-  });
 }
 
 TEST(ServerBounds, MoreConnectionsThanAllowedAreToldSo) {
@@ -280,11 +253,11 @@ TEST(ServerBounds, ASearchByTimestampThroughFalseHeadersEndsAtItsDeadline) {
 
 TEST(ServerBounds, PayloadsUnderWayNeverHoldMoreThanTheirBudget) {
   ServerStory story;
-  story.setup.server.request_bytes_max = 1_MiB;
+  story.setup.server.large_request_bytes_max = 1_MiB;
   story.run([](Reactor& here, Address server) -> Task<void> {
     Peer other = co_await Peer::greeted(here, server);
     co_await other.create("orders");
-    // Each begins a frame whose buffer takes 300 KiB of the budget, and stops there: three fit.
+    // Each begins a frame whose buffer takes 512 KiB of the budget, and stops there: two fit.
     const Bytes large = Peer::produce_frame(1, "orders", large_batch(300'000));
     const auto half = large.begin() + 150'000;
     std::vector<Peer> peers;
@@ -292,7 +265,7 @@ TEST(ServerBounds, PayloadsUnderWayNeverHoldMoreThanTheirBudget) {
       peers.push_back(co_await Peer::greeted(here, server));
       co_await peers.back().send(Bytes(large.begin(), half));
     }
-    co_await pass(here, seconds(1));
+    co_await pass(here, milliseconds(100));
     EXPECT_LE(co_await other.counter("request_bytes_in_flight"), 1_MiB);
     EXPECT_GT(co_await other.counter("request_bytes_in_flight"), 900'000u);
     EXPECT_GE(co_await other.counter("reading_paused"), 3u);

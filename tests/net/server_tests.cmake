@@ -8,6 +8,7 @@ millrace_test(server_test SHORT
     server_bad_input_test.cpp
     server_bounds_test.cpp
     server_catalog_test.cpp
+    server_crowd_test.cpp
     server_fetch_test.cpp
     server_memory_test.cpp
     server_protocol_page_test.cpp
