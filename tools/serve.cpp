@@ -7,6 +7,7 @@
 #include "engine/base/uuid.h"
 #include "engine/reactor/shard_threads.h"
 #include "net/client/client.h"
+#include "net/memory_plan.h"
 #include "net/node.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
@@ -68,6 +69,9 @@ int serve(ServeFlags& flags) {
   flags.shards.pin = !flags.no_pin;
   flags.shards.ring.signals = true;
   flags.shards.log = make_log_sink(flags.log_level);
+  if (auto planned = plan_memory(flags.shards.buffers, flags.node.server, flags.node.log, flags.shards.count);
+      !planned)
+    return report("serve", planned.error());
   Node node(flags.node, flags.shards.count);
   Result<void> result;
   const auto threads = ShardThreads::start(flags.shards, [&](UringReactor& reactor) -> Task<void> {
@@ -98,7 +102,7 @@ void add_storage_flags(CLI::App& command, ServeFlags& flags) {
   add_size(command, "--cache-bytes", flags.node.log.cache_bytes,
            "Recent records kept in memory for readers, a shard");
   add_size(command, "--unplaced-bytes", flags.node.log.unplaced_bytes_max,
-           "Records in the journal alone, a shard; beyond it producers wait");
+           "Records that wait for the disk, beyond the cache, a shard; then producers wait");
   add_duration(command, "--retention-interval", flags.node.log.retention_interval,
                "How often old segments are looked for, 100ms to 1d", k_retention_intervals);
 }
@@ -108,7 +112,8 @@ void add_server_flags(CLI::App& command, ServeFlags& flags) {
   add_shards(command, flags.shards.count);
   command.add_flag("--no-pin", flags.no_pin, "Let the system move shards between processors");
   add_size(command, "--buffer-bytes", flags.shards.buffers.bytes_max,
-           "Memory for requests, journal and readers, a shard");
+           "Memory for all that a shard holds: connections, requests, answers, recent records, its own "
+           "writes");
   add_number(command, "--connections", flags.node.server.connections_max, "Connections at a time, a shard",
              {.least = 1, .most = 1u << 20});
   add_duration(command, "--idle-timeout", flags.node.server.idle_timeout,

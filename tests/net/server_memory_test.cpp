@@ -1,7 +1,9 @@
 // A shard's memory when somebody takes as much of it as can be had: that the log goes on, others are served,
 // and it all comes back. The client machine has pools of the same size.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "net/memory_plan.h"
 #include "tests/net/server_peer.h"
 #include "tests/net/server_story.h"
 
@@ -10,6 +12,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using ::testing::HasSubstr;
 
 Task<void> pass(Reactor& here, Duration time) {
   static_cast<void>(co_await here.sleep(time));
@@ -353,6 +356,52 @@ TEST(ServerMemory, SmallAnswersThatNobodyTakesAreBoundedToo) {
     }
     co_await expect_produces(here, good, batch_of("x"), seconds(1));
   });
+}
+
+// ---- the plan
+
+std::uint64_t planned_sum(const BufferPool::Options& pool, const ServerOptions& server,
+                          const ShardLogOptions& log) {
+  return std::uint64_t{server.connections_max} * k_receive_size_min + server.receive_bytes_max +
+         server.small_request_bytes_max + server.large_request_bytes_max + 2 * server.answer_bytes_max +
+         2 * (log.cache_bytes + log.unplaced_bytes_max) + log.read_ahead_bytes_max + k_search_bytes_max +
+         pool.reserve_bytes;
+}
+
+TEST(MemoryPlan, GivesEveryPartItsDefaultByDefault) {
+  BufferPool::Options pool{.bytes_max = k_buffer_bytes_default};
+  ServerOptions server;
+  ShardLogOptions log;
+  ASSERT_TRUE(plan_memory(pool, server, log, 2));
+  EXPECT_EQ(planned_sum(pool, server, log), k_buffer_bytes_default);
+  EXPECT_EQ(pool.reserve_bytes, k_log_reserve_bytes);
+  EXPECT_EQ(server.large_request_bytes_max, k_large_request_bytes_max);
+  EXPECT_EQ(server.answer_bytes_max, k_answer_bytes_max);
+  EXPECT_EQ(server.send_queue_max, k_send_queue_max);
+}
+
+TEST(MemoryPlan, IsNeverMoreThanThePoolAndSaysWhatWouldDo) {
+  std::uint64_t refused = 0;
+  for (std::uint64_t bytes = 16_MiB; bytes < 3_GiB; bytes += bytes / 3) {
+    BufferPool::Options pool{.bytes_max = bytes};
+    ServerOptions server{.connections_max = 10'000};
+    ShardLogOptions log;
+    const auto planned = plan_memory(pool, server, log, 2);
+    if (!planned) {
+      EXPECT_THAT(planned.error().message, HasSubstr("--buffer-bytes 387MiB"));
+      EXPECT_LT(bytes, 387_MiB);
+      ++refused;
+      continue;
+    }
+    EXPECT_GE(bytes, 386_MiB);
+    EXPECT_LE(planned_sum(pool, server, log), bytes);
+    EXPECT_GE(server.large_request_bytes_max, 16_MiB);
+  }
+  EXPECT_GT(refused, 0u);
+  BufferPool::Options enough{.bytes_max = 387_MiB};
+  ServerOptions server{.connections_max = 10'000};
+  ShardLogOptions log;
+  EXPECT_TRUE(plan_memory(enough, server, log, 2));
 }
 
 }  // namespace
