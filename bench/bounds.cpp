@@ -1,6 +1,6 @@
 // What one client gets, and what the server takes, while others are at its bounds: one durable record of 1
 // KiB at a time, alone and beside clients that never read, that send a byte a second, that are idle, and
-// that are many. Beside it: what an idle connection takes of memory and processor.
+// that are many. While each crowd is there: the server's resident memory, against what a shard may take.
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -12,6 +12,7 @@
 #include "engine/reactor/wait.h"
 #include "engine/wire/protocol_generated.h"
 #include "engine/wire/table.h"
+#include "net/memory_plan.h"
 
 namespace millrace::bench {
 namespace {
@@ -171,6 +172,8 @@ Result<void> round(const Settings& settings, const Server& server, const std::ve
   for (const Kind& kind : kinds) {
     Crowd crowd(server.address(), kind.connections, kind.member);
     const auto beside = measure_quiet(server.address(), settings.seconds);
+    report.add(std::string(kind.name) + ", memory", "MiB",
+               static_cast<double>(server.resident_bytes()) / 1024 / 1024);
     TRY_VOID(crowd.end());
     if (!beside) return std::unexpected(beside.error());
     add_percentiles(report, kind.name, *beside);
@@ -186,7 +189,8 @@ Result<void> measure(const Settings& settings, const Flags& flags, Report& repor
   const std::uint32_t connections = std::max(flags.idle, flags.busy) + 100;
   TRY(Server server,
       Server::start(settings, {.data = scratch.path("data"),
-                               .flags = {"--shards", "1", "--connections", std::to_string(connections)},
+                               .flags = {"--shards", "1", "--connections",
+                                         std::to_string(std::max(connections, k_connections_max))},
                                .cpu = settings.server_cpu}));
   const auto mib = [&] { return static_cast<double>(server.resident_bytes()) / 1024 / 1024; };
   const double alone = mib();
@@ -211,6 +215,10 @@ Result<void> measure(const Settings& settings, const Flags& flags, Report& repor
       return round.at(std::string(kind.name) + ", p99") / round.at("alone, p99");
     });
     report.target(std::string(kind.name) + ", p99", "x what it was", times, Bound::at_most, k_times_target);
+    const double memory = report.median_of(
+        [&](const Report::Round& round) { return round.at(std::string(kind.name) + ", memory"); });
+    report.target(std::string(kind.name) + ", memory", "MiB", memory, Bound::at_most,
+                  static_cast<double>(k_shard_memory_max) / 1024 / 1024);
   }
   report.remark(
       fmt::format("the server's memory: {:.1f} MiB at the start, {:.1f} MiB at the end", alone, mib()));
