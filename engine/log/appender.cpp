@@ -40,9 +40,7 @@ std::uint64_t room_for(const NewEntry& entry) {
 // Whether the log may hold the entry now. The cache lets go of what it has beyond its part, or has it moved
 // to where it can, so whoever waits here has something to wait for.
 bool has_memory(const LogContext& context, const NewEntry& entry) {
-  const HeldMemory more = entry.in_place
-                              ? context.memory_of(entry.payload.buffer)
-                              : HeldMemory{k_entry_header_size + std::uint64_t{entry.payload.length}, 0};
+  const HeldMemory more = context.memory_of(entry.payload);
   const auto fits = [](std::uint64_t held, std::uint64_t add, std::uint64_t cached, std::uint64_t beyond) {
     return add == 0 || held <= cached || held + add <= cached + beyond;
   };
@@ -147,7 +145,7 @@ Appended Appender::assign(const GroupRef& group, NewEntry entry) {
   }
   group->end = gathered.end;
   group->unplaced_bytes += size;
-  context_.held += context_.memory_of(gathered);
+  context_.held += context_.memory_of(gathered.payload);
   ++context_.counters.appends;
   context_.counters.append_bytes += size;
   group->gathered.push_back(std::move(gathered));

@@ -313,7 +313,7 @@ void Committer::take_journaled(Commit& commit, Group& group, std::size_t count) 
                           entry.max_timestamp, entry.reserved});
     commit.appended.push_back(entry.at);
     gathered_bytes_ -= entry.size();
-    context_.held -= context_.memory_of(entry);
+    context_.held -= context_.memory_of(entry.payload);
     part.take(entry);
     group.gathered.pop_front();
   }
@@ -357,7 +357,7 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
                           entry.end.next_offset, entry.max_timestamp, 0});
     commit.appended.push_back(entry.at);
     gathered_bytes_ -= entry.size();
-    context_.held -= context_.memory_of(entry);
+    context_.held -= context_.memory_of(entry.payload);
     part.take(entry);
     group.gathered.pop_front();
   }

@@ -16,8 +16,7 @@
 
 namespace millrace {
 
-// Memory that entries hold. Of those that are written from where they were received it is the whole buffer,
-// and that is another shard's when the connection is.
+// Memory that entries hold; another shard's, where they were received by its connections.
 struct HeldMemory {
   std::uint64_t bytes = 0;
   std::uint64_t foreign = 0;  // of them, in pools of other shards
@@ -92,8 +91,13 @@ struct LogContext {
   [[nodiscard]] HeldMemory memory_of(const Buffer& buffer) const {
     return {buffer.capacity(), reactor.buffers().owns(buffer) ? 0 : buffer.capacity()};
   }
-  [[nodiscard]] HeldMemory memory_of(const GatheredEntry& entry) const {
-    return entry.in_place ? memory_of(entry.payload.buffer) : HeldMemory{entry.size(), 0};
+  // Of an entry, by its bytes 64..: the whole buffer where they have one of their own, which is where they
+  // begin at 64. Of others it is what they will take of a commit: the pool counts the block that they stand
+  // in.
+  [[nodiscard]] HeldMemory memory_of(const Slice& payload) const {
+    const bool own = payload.length != 0 && payload.offset == k_entry_header_size;
+    return own ? memory_of(payload.buffer)
+               : HeldMemory{k_entry_header_size + std::uint64_t{payload.length}, 0};
   }
   // Each shard's part of what shards may hold of another one's memory.
   [[nodiscard]] std::uint64_t foreign_part(std::uint64_t bytes) const {

@@ -628,6 +628,30 @@ TEST(ShardLog, AppendsWaitWhileMemoryIsShort) {
   story.expect_everything();
 }
 
+// It found no memory for the commit that would have freed some, and everything stood still for ever.
+TEST(ShardLog, APoolFullOfWhatWaitsForTheDiskIsWritten) {
+  SimOptions options;
+  options.buffers = {.bytes_max = 12_MiB, .idle_bytes_max = 1_MiB, .reserve_bytes = 6_MiB};
+  LogStory story(68, options);
+  story.log_options.unplaced_bytes_max = 64_MiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    BufferPool& pool = logs.reactor.buffers();
+    for (std::uint64_t g = 1; g <= 4; ++g) expect_ok(co_await story.create(logs, GroupId{g}));
+    const auto append = [](LogStory::Logs& there, std::uint64_t group, Slice batch,
+                           AckLevel level) -> Task<void> {
+      expect_ok(co_await there.of(GroupId{group}).append(GroupId{group}, std::move(batch), 1, level));
+    };
+    Slice last = make_batch(pool, 0, 1000, false);
+    Gate gate(logs.reactor);
+    for (std::uint64_t i = 0; pool.acquire(256_KiB); ++i)
+      gate.spawn(append(logs, 1 + i % 4, make_batch(pool, i, 50'000, true), AckLevel::leader));
+    std::vector<Buffer> rest;
+    while (auto buffer = pool.acquire(k_block_size)) rest.push_back(*std::move(buffer));
+    gate.spawn(append(logs, 1, std::move(last), AckLevel::durable));
+    co_await gate.close();
+  }));
+}
+
 // It waited until all the others had gone straight to their segments, 2 MiB a commit.
 TEST(ShardLog, ASmallAppendDoesNotWaitForManyLargeOnes) {
   LogStory story(66);
