@@ -172,6 +172,7 @@ TEST(ServerBounds, MoreRequestsThanAShardTakesAreRefusedAsOverloaded) {
 // It holds its payload meanwhile. The disk stands still for longer.
 TEST(ServerBounds, ARequestWaitsForRoomNoLongerThanTheLongestDeadline) {
   ServerStory story;
+  story.setup.log.cache_bytes = 0;
   story.setup.log.unplaced_bytes_max = 100'000;
   story.run([&](Reactor& here, Address server) -> Task<void> {
     Peer peer = co_await Peer::greeted(here, server);

@@ -154,7 +154,8 @@ TEST(ServerRequests, AProduceThatWantsNoAnswerGetsNoneAndIsStored) {
   });
 }
 
-// As above, where no handler sees it: too large to be received, and one more than are taken at once.
+// As above, where no handler sees it: too large to be received, and one more than are taken at once of a
+// connection when there are as many as all may have.
 TEST(ServerRequests, AProduceThatWantsNoAnswerGetsNoneWhenItIsRefusedUnread) {
   ServerStory story;
   story.setup.server.requests_max = 1;
@@ -168,9 +169,10 @@ TEST(ServerRequests, AProduceThatWantsNoAnswerGetsNoneWhenItIsRefusedUnread) {
     flatbuffers::FlatBufferBuilder builder;
     builder.Finish(wire::CreateFetch(builder, wire::CreatePartition(builder, builder.CreateString("orders")),
                                      0, 1, 1000, 5'000));
-    co_await waiting.send(Peer::frame(FrameType::fetch, 1, builder));
+    for (std::uint64_t i = 0; i < k_requests_of_each; ++i)
+      co_await waiting.send(Peer::frame(FrameType::fetch, i, builder));
     static_cast<void>(co_await here.sleep(std::chrono::seconds(1)));
-    co_await peer.send(Peer::produce_frame(2, "orders", batch_of("lost"), 0, wire::Ack::none));
+    co_await waiting.send(Peer::produce_frame(9, "orders", batch_of("lost"), 0, wire::Ack::none));
     static_cast<void>(co_await here.sleep(std::chrono::seconds(5)));
     EXPECT_EQ(co_await peer.counter("produce_unanswered_failures"), 2u);
   });
