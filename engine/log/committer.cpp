@@ -216,7 +216,8 @@ RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) con
   const auto has_much = [](const GroupRef& group) {
     std::uint64_t bytes = 0;
     for (const GatheredEntry& entry : group->gathered) {
-      if ((bytes += entry.size()) >= k_direct_size_min) return true;
+      bytes += entry.size();
+      if (bytes >= k_direct_size_min) return true;
     }
     return false;
   };
