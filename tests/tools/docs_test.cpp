@@ -99,7 +99,8 @@ TEST(OperationsPage, HasTheLimitsThatAreInForce) {
                           ", " + format_size(k_journal_file_size_default) + " by default");
   row("connections of a shard", number(k_connections_max) + " |");
   row("requests of a connection under way", number(k_requests_in_flight_max) + " |");
-  row("payloads of requests under way, a shard", format_size(k_small_request_bytes_max + k_large_request_bytes_max) + " |");
+  row("payloads of requests under way, a shard",
+      format_size(k_small_request_bytes_max + k_large_request_bytes_max) + " |");
   row("answers that wait to be sent",
       format_size(k_send_queue_max) + " a connection, " + format_size(k_answer_bytes_max) + " a shard");
   row("records that one fetch gives", format_size(k_fetch_size_max) + " |");
