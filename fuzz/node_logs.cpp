@@ -1,6 +1,10 @@
 #include "fuzz/node_logs.h"
 
+#include <memory>
+#include <vector>
+
 #include "engine/base/check.h"
+#include "tests/reactor/serving_shards.h"
 
 namespace millrace::fuzz {
 
@@ -50,8 +54,11 @@ Task<void> NodeMachine::main(Reactor& reactor, const Script& script, End end) {
 
 Result<void> NodeMachine::run(const Script& script, End end) {
   outcome_ = {};
-  node_.start(options.shards, [&, end](Reactor& reactor) -> Task<void> {
-    if (reactor.shard() == ShardId{0}) co_await main(reactor, script, end);
+  std::vector<ShardEnding> endings(options.shards);
+  node_.start(options.shards, [&, end](Reactor& reactor) {
+    const std::uint32_t shard = reactor.shard().value();
+    if (shard != 0) return serve(reactor, endings[shard]);
+    return lead(reactor, [&, end](Reactor& first) { return main(first, script, end); }, endings);
   });
   const SimEnd reached = world_.run_until([&] { return !node_.running(); });
   CHECK(reached == SimEnd::reached, "{}: {}", name(reached), world_.waiting());
