@@ -3,9 +3,48 @@
 #include <utility>
 
 #include "engine/wire/table.h"
-#include "net/handlers.h"
 
 namespace millrace {
+namespace {
+
+struct Work {
+  Handler handler;
+  bool heavy = false;  // see run_heavy()
+};
+
+// A pointer, not a call: the compiler would make room for the frame of each handler in that of every request.
+Work work_of(FrameType type) {
+  switch (type) {
+    case FrameType::create_topic:
+      return {handle_create_topic};
+    case FrameType::list_topics:
+      return {handle_list_topics, true};
+    case FrameType::describe_topic:
+      return {handle_describe_topic, true};
+    case FrameType::delete_topic:
+      return {handle_delete_topic};
+    case FrameType::alter_topic:
+      return {handle_alter_topic};
+    case FrameType::produce:
+      return {handle_produce};
+    case FrameType::fetch:
+      return {handle_fetch};
+    case FrameType::list_offsets:
+      return {handle_list_offsets};
+    case FrameType::trim:
+      return {handle_trim};
+    case FrameType::status:
+      return {handle_status, true};
+    case FrameType::init_producer:
+      return {handle_init_producer};
+    case FrameType::hello:
+    case FrameType::error:
+      break;
+  }
+  CHECK(false, "type {} is no request", number(type));
+}
+
+}  // namespace
 
 ServerConnection::ServerConnection(ShardContext& context, Socket socket)
     : context_(context),
@@ -78,43 +117,11 @@ void ServerConnection::refuse(const InboundFrame& frame, const Error& error) {
 
 Task<void> ServerConnection::run(Self self, InboundRequest request) {
   const Reply reply(*self, request.type, request.correlation);
-  switch (request.type) {
-    case FrameType::create_topic:
-      co_await handle_create_topic(reply, request);
-      break;
-    case FrameType::list_topics:
-      co_await run_heavy(reply, request, handle_list_topics);
-      break;
-    case FrameType::describe_topic:
-      co_await run_heavy(reply, request, handle_describe_topic);
-      break;
-    case FrameType::delete_topic:
-      co_await handle_delete_topic(reply, request);
-      break;
-    case FrameType::alter_topic:
-      co_await handle_alter_topic(reply, request);
-      break;
-    case FrameType::produce:
-      co_await handle_produce(reply, request);
-      break;
-    case FrameType::fetch:
-      co_await handle_fetch(reply, request);
-      break;
-    case FrameType::list_offsets:
-      co_await handle_list_offsets(reply, request);
-      break;
-    case FrameType::trim:
-      co_await handle_trim(reply, request);
-      break;
-    case FrameType::status:
-      co_await run_heavy(reply, request, handle_status);
-      break;
-    case FrameType::init_producer:
-      co_await handle_init_producer(reply, request);
-      break;
-    case FrameType::hello:
-    case FrameType::error:
-      CHECK(false, "type {} is no request", number(request.type));
+  const auto [handler, heavy] = work_of(request.type);
+  if (heavy) {
+    co_await run_heavy(reply, request, handler);
+  } else {
+    co_await handler(reply, request);
   }
   self->request_done();
 }

@@ -22,6 +22,7 @@
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/task.h"
 #include "engine/reactor/wait.h"
+#include "net/handlers.h"
 #include "net/inbound_request.h"
 #include "net/reply.h"
 #include "net/request_reader.h"
@@ -93,7 +94,6 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   void take_hello(const InboundFrame& frame);
   [[nodiscard]] std::optional<Error> refusal_of_hello(const InboundFrame& frame) const;
   static Task<void> run(Self self, InboundRequest request);
-  using Handler = Task<void> (*)(Reply reply, InboundRequest& request);
   static Task<void> run_heavy(const Reply& reply, InboundRequest& request, Handler handler);
   void request_done();
 

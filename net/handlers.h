@@ -15,6 +15,8 @@
 
 namespace millrace {
 
+using Handler = Task<void> (*)(Reply reply, InboundRequest& request);
+
 // topics.cpp
 Task<void> handle_create_topic(Reply reply, InboundRequest& request);
 Task<void> handle_list_topics(Reply reply, InboundRequest& request);
@@ -34,9 +36,9 @@ Task<void> handle_status(Reply reply, InboundRequest& request);
 
 // The group of a partition that a request names. unknown_topic, or protocol_error where the table lacks it.
 [[nodiscard]] Result<GroupId> find_group(const ShardContext& context, const wire::Partition* partition);
-// When the request gives up waiting for room in the log: what it says, or the server's default.
 // Whether this is a produce that asks for no answer at all, not even an error.
 [[nodiscard]] bool wants_no_answer(std::uint8_t type, std::span<const std::byte> table);
+// When the request gives up waiting for room in the log: what it says, or the server's default.
 [[nodiscard]] MonotonicTime deadline_of(const ShardContext& context, const InboundRequest& request,
                                         std::uint32_t deadline_ms);
 // What a log says of a group that is no longer there, as a client knows it: unknown_topic.
