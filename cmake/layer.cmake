@@ -10,12 +10,14 @@ function(millrace_layer name)
 endfunction()
 
 # millrace_test(NAME [SHORT] SOURCES ... DEPENDS ...): one GoogleTest program, its cases discovered by ctest. SHORT ones have
-# that label, and the target `short_tests` builds them: what CI repeats under sanitizers.
+# that label, and the target `short_tests` builds them: what CI repeats under sanitizers. What is tested is compiled as its
+# preset says; the tests themselves without optimization, which would take longer than it saves them.
 add_custom_target(short_tests)
 function(millrace_test name)
   cmake_parse_arguments(ARG "SHORT" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE millrace_flags ${ARG_DEPENDS} GTest::gmock GTest::gtest_main)
+  target_compile_options(${name} PRIVATE -O0)
   set(label)
   if(ARG_SHORT)
     set(label LABELS short)

@@ -15,7 +15,6 @@ namespace millrace::tools {
 namespace {
 
 // Lines leave when this much has gathered, or when nothing more has come.
-constexpr std::size_t k_output_size = 256u << 10;
 
 constexpr const char* k_format_default = "%s\\n";
 

@@ -15,7 +15,6 @@ namespace millrace::tools {
 namespace {
 
 // Lines leave when this much has gathered.
-constexpr std::size_t k_output_size = 256u << 10;
 
 struct LogFlags {
   std::string folder;

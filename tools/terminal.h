@@ -1,6 +1,7 @@
 // Standard output and standard error, as the commands use them.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,9 @@
 namespace millrace::tools {
 
 enum class Output { open, closed };
+
+// Commands that print much write it in pieces of about this many bytes.
+inline constexpr std::size_t k_output_size = 256u << 10;
 
 // Writes all of it to standard output; `closed` when nobody reads there any more (a pipe into `head`), which
 // is no error. Any other failure ends the process with a message.

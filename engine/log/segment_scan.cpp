@@ -9,7 +9,7 @@
 namespace millrace {
 namespace {
 
-constexpr std::uint64_t k_read_size = 1_MiB;
+constexpr std::uint64_t k_window_size = 1_MiB;
 
 // The batch's own maximal timestamp; -1 for internal entries.
 std::int64_t max_timestamp_of(const ScannedEntry& entry) {
@@ -67,7 +67,7 @@ Task<Result<bool>> SegmentScanner::load(std::uint64_t length) {
   };
   if (holds()) co_return true;
   const std::uint64_t begin = position_ / k_block_size * k_block_size;
-  const std::uint64_t size = std::max(k_read_size, round_up_to_block(position_ + length - begin));
+  const std::uint64_t size = std::max(k_window_size, round_up_to_block(position_ + length - begin));
   if (!window_ || window_.capacity() < size) {
     window_ = {};
     CO_TRY(window_, reactor_.buffers().acquire(size));

@@ -38,9 +38,9 @@ bool is_named(ErrorCode code) {
          code == ErrorCode::sync_failed || code == ErrorCode::permission_denied;
 }
 
-class Life {
+class IoFaultLife {
  public:
-  Life() : story_({.shards = 2, .seed = k_seed}) {
+  IoFaultLife() : story_({.shards = 2, .seed = k_seed}) {
     ledger_.explains = is_named;
     story_.setup.log.cache_bytes = 128_KiB;
     story_.setup.log.retention_interval = std::chrono::milliseconds(5);
@@ -147,7 +147,7 @@ class Life {
 }  // namespace
 
 IoFaultBound count_server_operations(const IoFault& fault) {
-  Life life;
+  IoFaultLife life;
   life.live();
   IoFaultBound bound{fault.bound(life.faults()), life.faults().describe(), ""};
   bound.missed = life.missed();
@@ -155,7 +155,7 @@ IoFaultBound count_server_operations(const IoFault& fault) {
 }
 
 std::uint64_t serve_with_fault(const IoFault& fault, std::uint64_t n) {
-  Life life;
+  IoFaultLife life;
   life.faults().fail(fault.at(n));
   life.live();
   const std::uint64_t hits = life.faults().hits();

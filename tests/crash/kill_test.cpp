@@ -10,7 +10,7 @@
 namespace millrace::test {
 namespace {
 
-constexpr std::uint32_t k_kills = 25;
+constexpr std::uint32_t k_kills_of_a_seed = 25;
 constexpr std::uint32_t k_kills_without_seed = 3;
 
 // `kills` of them under load.
@@ -38,14 +38,14 @@ void live_through_kills(std::uint64_t seed, std::uint32_t kills) {
 class KilledServer : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(KilledServer, KeepsEveryAcknowledgedRecord) {
-  live_through_kills(GetParam(), k_kills);
+  live_through_kills(GetParam(), k_kills_of_a_seed);
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, KilledServer, testing::Range<std::uint64_t>(1, 5));
 
 TEST(KilledServerOfOneSeed, KeepsEveryAcknowledgedRecord) {
   const char* seed = std::getenv("MILLRACE_SEED");
   if (seed != nullptr) {
-    live_through_kills(std::stoull(seed), k_kills);
+    live_through_kills(std::stoull(seed), k_kills_of_a_seed);
   } else {
     live_through_kills(0, k_kills_without_seed);
   }

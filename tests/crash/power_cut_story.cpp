@@ -33,9 +33,9 @@ LoadMix some_load(SimRandom& random) {
   return mix;
 }
 
-class Life {
+class PowerCutLife {
  public:
-  Life(std::uint64_t seed, const ServerPowerCutOptions& options)
+  PowerCutLife(std::uint64_t seed, const ServerPowerCutOptions& options)
       : story_({.seed = seed}),
         options_(options),
         random_(story_.world().random()),
@@ -139,7 +139,7 @@ class Life {
 }  // namespace
 
 ServerPowerCutLife live_through_server_power_cuts(std::uint64_t seed, const ServerPowerCutOptions& options) {
-  Life life(seed, options);
+  PowerCutLife life(seed, options);
   life.run();
   return life.lived();
 }

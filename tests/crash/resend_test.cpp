@@ -23,9 +23,9 @@ constexpr std::uint32_t k_partitions = 3;
 constexpr int k_records = 150;  // a partition
 constexpr std::uint64_t k_breaks_max = 40;
 
-class Life {
+class ResendLife {
  public:
-  Life(std::uint64_t seed, bool idempotent)
+  ResendLife(std::uint64_t seed, bool idempotent)
       : story_({.shards = static_cast<std::uint32_t>(1 + seed % 3), .seed = seed}),
         random_(story_.world().random()),
         idempotent_(idempotent),
@@ -169,7 +169,7 @@ struct Sum {
 };
 
 Sum expect_each_once(std::uint64_t seed) {
-  Life life(seed, true);
+  ResendLife life(seed, true);
   life.run();
   std::vector<int> all(k_records);
   std::iota(all.begin(), all.end(), 0);
@@ -203,7 +203,7 @@ TEST(ResendOfOneSeed, StoresEachRecordOnceAndInOrder) {
 TEST(ResendWithoutIdempotence, StoresRecordsTwice) {
   std::uint64_t twice = 0;
   for (std::uint64_t seed = 1; seed <= k_seeds_per_test && twice == 0; ++seed) {
-    Life life(seed, false);
+    ResendLife life(seed, false);
     life.run();
     twice += life.twice();
   }

@@ -16,9 +16,9 @@ namespace {
 constexpr std::uint64_t k_room = 4_MiB;
 constexpr std::uint64_t k_refusals = 10;
 
-class Life {
+class FullDiskLife {
  public:
-  explicit Life(std::uint64_t seed) : story_({.seed = seed}), random_(story_.world().random()) {
+  explicit FullDiskLife(std::uint64_t seed) : story_({.seed = seed}), random_(story_.world().random()) {
     story_.setup.log.retention_interval = std::chrono::milliseconds(20);
     story_.setup.storage.ballast_size = 256_KiB;
     story_.options.shards = static_cast<std::uint32_t>(random_.between(1, 3));
@@ -115,7 +115,7 @@ class ServerFullDisk : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(ServerFullDisk, RefusesAppendsAndGoesOnWhenThereIsRoom) {
   for (std::uint64_t seed = GetParam(); seed < GetParam() + 10; ++seed) {
-    Life(seed).run();
+    FullDiskLife(seed).run();
     ASSERT_FALSE(HasFailure()) << "seed " << seed << "; again with MILLRACE_SEED=" << seed;
   }
 }
@@ -123,7 +123,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, ServerFullDisk, testing::Range<std::uint64_t>(1,
 
 TEST(ServerFullDiskOfOneSeed, RefusesAppendsAndGoesOnWhenThereIsRoom) {
   const char* seed = std::getenv("MILLRACE_SEED");
-  Life(seed != nullptr ? std::stoull(seed) : 0).run();
+  FullDiskLife(seed != nullptr ? std::stoull(seed) : 0).run();
 }
 
 }  // namespace

@@ -10,13 +10,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr GroupId k_group{1};
 constexpr std::uint32_t k_direct = 70'000;
-
-template <class T>
-void expect_ok(const Result<T>& result) {
-  EXPECT_TRUE(result.has_value()) << result.error().message;
-}
 
 // A log of three segments. The first begins with an extent of one block, which the stop between two starts
 // wrote, so that zeros in it leave nothing but whole entries behind.

@@ -9,8 +9,6 @@
 namespace millrace::test {
 namespace {
 
-constexpr GroupId k_group{3};
-
 // One batch of one record; the log's answer in words.
 Task<std::string> send(LogStory::Logs& logs, const ProducerStamp& stamp, std::uint32_t size = 100,
                        GroupId group = k_group) {

@@ -21,6 +21,14 @@
 
 namespace millrace::test {
 
+template <class T>
+void expect_ok(const Result<T>& result) {
+  EXPECT_TRUE(result.has_value()) << result.error().message;
+}
+
+// The group of stories that need only one.
+inline constexpr GroupId k_group{1};
+
 // One batch of one record of `size` bytes that begins with `id`; in place when `in_place` (at offset 48 of a
 // buffer of its own).
 Slice make_batch(BufferPool& pool, std::uint64_t id, std::uint32_t size, bool in_place,

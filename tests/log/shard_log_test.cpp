@@ -14,13 +14,6 @@
 namespace millrace::test {
 namespace {
 
-constexpr GroupId k_group{1};
-
-template <class T>
-void expect_ok(const Result<T>& result) {
-  EXPECT_TRUE(result.has_value()) << result.error().message;
-}
-
 TEST(ShardLog, AppendedRecordsAreReadBackInOrder) {
   LogStory story(1);
   expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {

@@ -15,10 +15,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-Task<void> pass(Reactor& here, Duration time) {
-  static_cast<void>(co_await here.sleep(time));
-}
-
 TEST(ServerBounds, WhoeverSaysNoHelloInTimeIsClosed) {
   ServerStory story;
   story.run([](Reactor& here, Address server) -> Task<void> {

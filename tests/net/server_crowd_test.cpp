@@ -11,10 +11,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-Task<void> pass(Reactor& here, Duration time) {
-  static_cast<void>(co_await here.sleep(time));
-}
-
 TEST(ServerCrowd, TenThousandIdleConnectionsHoldABlockEach) {
   constexpr std::uint32_t k_connections = 10'000;
   ServerStory story;

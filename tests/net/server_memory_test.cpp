@@ -14,10 +14,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-Task<void> pass(Reactor& here, Duration time) {
-  static_cast<void>(co_await here.sleep(time));
-}
-
 Task<void> produce_until_taken(Reactor& here, Peer& peer, Bytes batch) {
   for (;;) {
     const Frame frame = co_await peer.produce("orders", batch);
@@ -58,19 +54,19 @@ TEST(ServerMemory, ProducersWhoFillItDoNotStopTheLog) {
 // What comes in by one shard is kept by the shards that own the partitions. Each kept as much as if it were
 // its own, several times what the one has, and its clients were refused for ever.
 TEST(ServerMemory, WhatOtherShardsKeepLeavesRoomForMore) {
-  constexpr std::uint32_t k_shards = 5;
-  ServerStory story({.shards = k_shards, .buffers = {.bytes_max = 48_MiB, .idle_bytes_max = 0}});
+  constexpr std::uint32_t k_owners = 5;
+  ServerStory story({.shards = k_owners, .buffers = {.bytes_max = 48_MiB, .idle_bytes_max = 0}});
   story.setup.log.cache_bytes = 14_MiB;
   story.setup.log.unplaced_bytes_max = 14_MiB;
   story.run([&](Reactor& here, Address server) -> Task<void> {
     Peer peer = co_await Peer::greeted(here, server);
-    co_await peer.create("orders", k_shards);
+    co_await peer.create("orders", k_owners);
     const Bytes batch = large_batch(500'000);
     for (std::uint32_t i = 0; i < 200; ++i) {
-      const Frame frame = co_await peer.produce("orders", batch, i % k_shards);
+      const Frame frame = co_await peer.produce("orders", batch, i % k_owners);
       EXPECT_NE(frame.answer<wire::ProduceAnswer>(FrameType::produce), nullptr);
     }
-    for (std::uint32_t i = 0; i < k_shards; ++i) {
+    for (std::uint32_t i = 0; i < k_owners; ++i) {
       EXPECT_LE(story.server().shard(i).buffers().bytes_in_use_max(), 40_MiB);
     }
   });

@@ -4,6 +4,10 @@
 
 namespace millrace::test {
 
+Task<void> pass(Reactor& here, Duration time) {
+  static_cast<void>(co_await here.sleep(time));
+}
+
 NodeSetup small_node(std::string folder) {
   NodeSetup setup;
   setup.storage.folder = std::move(folder);

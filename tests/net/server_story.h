@@ -74,6 +74,9 @@ class ServerStory {
   std::optional<Result<void>> result_;
 };
 
+// Time passes.
+Task<void> pass(Reactor& here, Duration time);
+
 // Setup of a small node: a journal and segments that a test fills soon.
 [[nodiscard]] NodeSetup small_node(std::string folder);
 

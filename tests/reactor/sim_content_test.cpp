@@ -6,18 +6,17 @@
 
 #include "engine/base/limits.h"
 #include "engine/reactor/sim_random.h"
+#include "tests/base/support.h"
 
 namespace millrace {
 namespace {
 
-std::string bytes_of(const SimContent& content) {
+using test::bytes_of;
+
+std::string text_of(const SimContent& content) {
   std::string bytes(content.size(), '?');
   EXPECT_EQ(content.read(0, std::as_writable_bytes(std::span(bytes))), bytes.size());
   return bytes;
-}
-
-std::span<const std::byte> as_bytes(const std::string& text) {
-  return std::as_bytes(std::span(text));
 }
 
 TEST(SimContent, BehavesLikeAString) {
@@ -30,7 +29,7 @@ TEST(SimContent, BehavesLikeAString) {
       case 0:
       case 1: {
         const std::string bytes(length, random.coin() ? '\0' : static_cast<char>('a' + step % 26));
-        content.write(begin, as_bytes(bytes));
+        content.write(begin, bytes_of(bytes));
         expected.resize(std::max<std::size_t>(expected.size(), begin + length));
         expected.replace(begin, length, bytes);
         break;
@@ -53,29 +52,29 @@ TEST(SimContent, BehavesLikeAString) {
         expected.replace(begin, length, part);
       }
     }
-    ASSERT_EQ(bytes_of(content), expected) << "step " << step;
+    ASSERT_EQ(text_of(content), expected) << "step " << step;
   }
 }
 
 TEST(SimContent, ZerosAreNotStored) {
   SimContent content;
   const std::string zeros(1_MiB, '\0');
-  for (std::uint64_t at = 0; at < 64_MiB; at += zeros.size()) content.write(at, as_bytes(zeros));
+  for (std::uint64_t at = 0; at < 64_MiB; at += zeros.size()) content.write(at, bytes_of(zeros));
   EXPECT_EQ(content.size(), 64_MiB);
   EXPECT_EQ(content.pages_stored(), 0U);
-  content.write(10'000, as_bytes("x"));
+  content.write(10'000, bytes_of("x"));
   EXPECT_EQ(content.pages_stored(), 1U);
-  content.write(8192, as_bytes(std::string(4096, '\0')));
+  content.write(8192, bytes_of(std::string(4096, '\0')));
   EXPECT_EQ(content.pages_stored(), 0U);
 }
 
 TEST(SimContent, CopiesShareNothingThatChanges) {
   SimContent content;
-  content.write(0, as_bytes("one"));
+  content.write(0, bytes_of("one"));
   const SimContent copy = content;
-  content.write(0, as_bytes("two"));
-  EXPECT_EQ(bytes_of(copy), "one");
-  EXPECT_EQ(bytes_of(content), "two");
+  content.write(0, bytes_of("two"));
+  EXPECT_EQ(text_of(copy), "one");
+  EXPECT_EQ(text_of(content), "two");
 }
 
 }  // namespace

@@ -6,16 +6,14 @@
 #include <set>
 
 #include "engine/base/limits.h"
+#include "tests/base/support.h"
 
 namespace millrace {
 namespace {
 
+using test::bytes_of;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-std::span<const std::byte> as_bytes(std::string_view text) {
-  return std::as_bytes(std::span(text));
-}
 
 class SimDiskTest : public testing::Test {
  protected:
@@ -26,7 +24,7 @@ class SimDiskTest : public testing::Test {
     return disk.open(path, OpenMode::read_write).value();
   }
   void write(SimFileId file, std::uint64_t position, std::string_view bytes, Sync sync = Sync::no) {
-    EXPECT_EQ(disk.write(file, position, as_bytes(bytes), sync), bytes.size());
+    EXPECT_EQ(disk.write(file, position, bytes_of(bytes), sync), bytes.size());
   }
   void sync_folder(std::string_view path) { EXPECT_TRUE(disk.sync_folder(path, disk.mark())); }
   // Every content that `path` has after some cut of this moment, "(gone)" where the name did not survive.
@@ -303,9 +301,9 @@ TEST_F(SimDiskTest, NamesFailAsOnARealDisk) {
 TEST_F(SimDiskTest, AFullDiskRefusesToGrow) {
   disk.set_capacity(16_KiB);
   const SimFileId file = create("a");
-  EXPECT_EQ(disk.write(file, 0, as_bytes(std::string(20'000, 'x')), Sync::no), 16_KiB);  // what fits
+  EXPECT_EQ(disk.write(file, 0, bytes_of(std::string(20'000, 'x')), Sync::no), 16_KiB);  // what fits
   EXPECT_EQ(disk.free_space("/"), 0U);
-  EXPECT_EQ(disk.write(file, 16_KiB, as_bytes("x"), Sync::no).error(), ENOSPC);
+  EXPECT_EQ(disk.write(file, 16_KiB, bytes_of("x"), Sync::no).error(), ENOSPC);
   EXPECT_EQ(disk.allocate(file, 0, 17_KiB).error(), ENOSPC);
   write(file, 100, "over what is there");
   disk.close(file);
