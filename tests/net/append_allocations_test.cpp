@@ -104,7 +104,7 @@ void stock_frames() {
   };
   // Nodes of queues are 512 bytes, frames 200 to 2,000; vectors that double have all sizes.
   constexpr std::array k_stock = {
-      Stock{64, 512, 64, 640},     Stock{576, 2048, 64, 140},    Stock{2112, 4096, 64, 4},
+      Stock{64, 512, 64, 640},      Stock{576, 2048, 64, 140},    Stock{2112, 4096, 64, 4},
       Stock{8192, 8192, 64, 8},     Stock{16'384, 16'384, 64, 4}, Stock{32'768, 32'768, 64, 4},
       Stock{65'536, 65'536, 64, 2},
   };
