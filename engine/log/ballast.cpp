@@ -7,6 +7,9 @@ Task<Result<bool>> keep_ballast(Reactor& reactor, DataFolder folder, std::uint64
   auto file = co_await reactor.open(path, {.mode = OpenMode::read_write});
   if (!file && file.error().code == ErrorCode::not_found) {
     file = co_await reactor.open(path, {.mode = OpenMode::create});
+    // Another shard was first.
+    if (!file && file.error().code == ErrorCode::already_exists)
+      file = co_await reactor.open(path, {.mode = OpenMode::read_write});
   }
   if (!file) co_return fail(std::move(file).error());
   CO_TRY(const std::uint64_t there, co_await reactor.size(*file));
@@ -37,10 +40,15 @@ Task<Result<void>> allocate_with_ballast(Reactor& reactor, DataFolder folder, Fi
 
 Task<void> restore_ballast(LogContext& context, std::uint64_t beside) {
   const std::uint64_t size = context.options.ballast_size;
-  const auto free = co_await context.reactor.free_space(context.folder.root());
-  if (!free || *free < size + beside) co_return;
-  const auto kept = context.checked(co_await keep_ballast(context.reactor, context.folder, size));
-  context.ballast_given_up = !(kept && *kept);
+  co_await context.ballast_turn.lock();
+  if (context.ballast_given_up) {
+    const auto free = co_await context.reactor.free_space(context.folder.root());
+    if (free && *free >= size + beside) {
+      const auto kept = context.checked(co_await keep_ballast(context.reactor, context.folder, size));
+      context.ballast_given_up = !(kept && *kept);
+    }
+  }
+  context.ballast_turn.unlock();
 }
 
 }  // namespace millrace

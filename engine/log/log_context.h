@@ -11,6 +11,7 @@
 #include "engine/log/data_folder.h"
 #include "engine/log/group.h"
 #include "engine/log/shard_log.h"
+#include "engine/reactor/mutex.h"
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/wait.h"
 
@@ -41,6 +42,7 @@ struct LogContext {
         generation(identity.generation),
         journal_file_size(identity.journal_file_size),
         options(o),
+        ballast_turn(r),
         failed(r),
         space(r),
         untidy_added(r) {}
@@ -58,6 +60,7 @@ struct LogContext {
 
   bool stopping = false;          // appends are refused
   bool ballast_given_up = false;  // to be made again when the disk has space
+  Mutex ballast_turn;             // who comes while it is made again waits to see what came of it
   std::optional<Error> failure;   // nothing is known of the disk any more: nothing is acknowledged
   WaitQueue failed;
   // Of all entries from their append until the cache lets them go. Up to cache_bytes of it are the cache's;

@@ -37,6 +37,33 @@ TEST(ShardLog, AFullDiskRefusesAppendsAndGoesOnWhenThereIsRoom) {
   story.expect_everything();
 }
 
+// Several appends find out together that there is room again. The ballast is made once, and those that come
+// while it is made are not refused for it.
+TEST(ShardLog, AppendsThatMeetWhileTheBallastIsMadeAgainAreTaken) {
+  constexpr std::uint64_t k_groups = 4;
+  LogStory story(73);
+  story.log_options.retention_interval = std::chrono::hours(1);  // appends make it
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    for (std::uint64_t i = 1; i <= k_groups; ++i) expect_ok(co_await story.create(logs, GroupId{i}));
+    story.disk().set_capacity(story.disk().used() + 100'000);
+    for (const std::uint32_t size : {50'000U, 1'000U}) {
+      while (co_await story.append(logs, k_group, size)) continue;
+    }
+    expect_ok(co_await story.trim(logs, k_group, Offset{1}));
+    EXPECT_FALSE(story.disk().read_file("data/ballast").has_value());
+    story.disk().set_capacity(16_GiB);
+    Gate gate(logs.reactor);
+    for (std::uint64_t i = 1; i <= k_groups; ++i) {
+      gate.spawn([](LogStory& s, LogStory::Logs& l, GroupId group) -> Task<void> {
+        for (int n = 0; n < 5; ++n) expect_ok(co_await s.append(l, group, 500'000));
+      }(story, logs, GroupId{i}));
+    }
+    co_await gate.close();
+    EXPECT_TRUE(story.disk().read_file("data/ballast").has_value());
+  }));
+  story.expect_everything();
+}
+
 // The story: 1. a large segment wants to grow by a megabyte, for which there is no room; 2. the file
 // system has given it all there was; 3. it must not keep that, nor take the ballast for it: a small group
 // finds room for its entries, and the log for its own.
