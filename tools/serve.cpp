@@ -1,5 +1,6 @@
 // millrace serve
 #include <filesystem>
+#include <malloc.h>
 #include <memory>
 
 #include "engine/base/limits.h"
@@ -59,7 +60,17 @@ int report_end(const Error& error) {
   return serve_exit_code_of(error.code);
 }
 
+// glibc's heap of a thread grows page by page, each time with a system call that waits for every page fault
+// which the process has under way, and one of a huge page may take milliseconds. With room from the beginning
+// (addresses, not memory) it need not grow. The second setting stands for what glibc finds out by itself
+// without the first.
+void give_heaps_room() {
+  ::mallopt(M_TOP_PAD, 32 << 20);
+  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
+}
+
 int serve(ServeFlags& flags) {
+  give_heaps_room();
   const auto listen = resolve(flags.listen);
   if (!listen) return report_end(listen.error());
   flags.node.listen = *listen;

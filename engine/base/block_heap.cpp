@@ -71,16 +71,8 @@ BufferBlock* BlockHeap::take(unsigned order) {
   BufferBlock* block = adopted_.pop(order, k_chunk_order);
   // The blocks beyond a chunk's size are never split.
   if (block == nullptr) block = own_.pop(order, std::max(order, k_chunk_order));
-  if (block == nullptr) {
-    const unsigned chunk_order = std::max(order, k_chunk_order);
-    const std::uint64_t size = capacity_of(chunk_order);
-    if (held_bytes_ + size > bytes_max_) return nullptr;
-    auto* memory = static_cast<std::byte*>(pages_.take(size));
-    if (memory == nullptr) return nullptr;
-    block = add_chunk(memory, chunk_order, -1, false)->blocks.data();
-    held_bytes_ += size;
-    free_bytes_ += size;
-  }
+  if (block == nullptr) block = take_chunk(std::max(order, k_chunk_order));
+  if (block == nullptr) return nullptr;
   const bool adopted = block->chunk->adopted;
   while (block->order > order) {
     --block->order;
@@ -92,6 +84,25 @@ BufferBlock* BlockHeap::take(unsigned order) {
   if (!adopted) free_bytes_ -= block->capacity;
   ASAN_UNPOISON_MEMORY_REGION(block->data, block->capacity);
   return block;
+}
+
+BufferBlock* BlockHeap::take_chunk(unsigned order) {
+  const std::uint64_t size = capacity_of(order);
+  if (held_bytes_ + size > bytes_max_) return nullptr;
+  auto* memory = static_cast<std::byte*>(pages_.take(size));
+  if (memory == nullptr) return nullptr;
+  held_bytes_ += size;
+  free_bytes_ += size;
+  return add_chunk(memory, order, -1, false)->blocks.data();
+}
+
+std::span<std::byte> BlockHeap::take_spare(std::uint64_t free_bytes_max) {
+  if (((own_.orders | adopted_.orders) >> k_chunk_order & 1) != 0) return {};
+  if (free_bytes_ + capacity_of(k_chunk_order) > free_bytes_max) return {};
+  BufferBlock* spare = take_chunk(k_chunk_order);
+  if (spare == nullptr) return {};
+  own_.push(spare);
+  return {spare->data, capacity_of(k_chunk_order)};
 }
 
 void BlockHeap::give(BufferBlock* block) {

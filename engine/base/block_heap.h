@@ -45,6 +45,9 @@ class BlockHeap {
   // Bytes of the system's memory that are held and free.
   [[nodiscard]] std::uint64_t free_bytes() const { return free_bytes_; }
 
+  // See BufferPool::take_spare().
+  [[nodiscard]] std::span<std::byte> take_spare(std::uint64_t free_bytes_max);
+
   // See BufferPool::adopt().
   void adopt(std::span<std::byte> region, std::int32_t registered);
 
@@ -61,6 +64,9 @@ class BlockHeap {
   };
 
   BufferChunk* add_chunk(std::byte* memory, unsigned order, std::int32_t registered, bool adopted);
+  // A chunk of the system's memory, free as a whole and in no list. Null at bytes_max, and when there is
+  // none.
+  BufferBlock* take_chunk(unsigned order);
   void remove_chunk(BufferChunk* chunk);
   FreeBlocks& free_blocks(bool adopted) { return adopted ? adopted_ : own_; }
 

@@ -131,6 +131,10 @@ void BufferPool::collect() {
   state_->collect(state_->options.idle_bytes_max);
 }
 
+std::span<std::byte> BufferPool::take_spare() {
+  return state_->heap.take_spare(state_->options.idle_bytes_max);
+}
+
 std::uint32_t BufferPool::capacity_for(std::uint64_t size) {
   return BlockHeap::capacity_of(BlockHeap::order_of(size));
 }

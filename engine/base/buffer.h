@@ -118,6 +118,12 @@ class BufferPool {
   // acquire() does so, too; a reactor calls it before it sleeps.
   void collect();
 
+  // The system provides memory when it is touched for the first time, which takes milliseconds for a chunk of
+  // 2 MiB in some virtual machines. So one chunk is to be free as a whole before it is needed: where there is
+  // none, this takes one from the system, within the bounds, and returns it, for the owner to have it
+  // provided in the background. Else empty. The memory may be in use, or given back, before that is done.
+  [[nodiscard]] std::span<std::byte> take_spare();
+
   // Bytes of blocks now out, and the most there ever were.
   [[nodiscard]] std::uint64_t bytes_in_use() const;
   [[nodiscard]] std::uint64_t bytes_in_use_max() const;

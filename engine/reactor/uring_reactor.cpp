@@ -158,6 +158,7 @@ void UringReactor::end_entry(Entry entry, int result, unsigned flags) {
     }
     case Kind::cancel:  // what was cancelled says itself how it ended
     case Kind::rung:    // being awake is all
+    case Kind::memory:  // where it failed, the first touch provides it
       break;
   }
 }
@@ -195,6 +196,7 @@ Duration UringReactor::time_to_next_timer() const {
 }
 
 void UringReactor::submit_and_sleep(bool sleep) {
+  if (const auto spare = buffers().take_spare(); !spare.empty()) submit_memory(spare);
   hand_over();
   const Duration timeout = time_to_next_timer();
   if (!sleep || !soon_.empty() || !waiting_.empty() || timeout <= Duration::zero() ||

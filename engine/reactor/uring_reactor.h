@@ -63,7 +63,7 @@ class UringReactor final : public Reactor {
   using State = Flight::State;
   using Step = Flight::Step;
   // What a completion is about, beside the number it carries.
-  enum class Kind : std::uint8_t { operation, cancel, close, doorbell, rung, event };
+  enum class Kind : std::uint8_t { operation, cancel, close, doorbell, rung, event, memory };
   struct Entry {
     Kind kind{};
     std::uint32_t number = 0;  // slot, descriptor or shard
@@ -101,6 +101,7 @@ class UringReactor final : public Reactor {
   void submit(Entry entry);
   void submit_operation(std::uint32_t slot);
   void submit_waiting();
+  void submit_memory(std::span<std::byte> memory);
   void fill_in(io_uring_sqe& sqe, Entry entry);
   void fill_in_operation(io_uring_sqe& sqe, std::uint32_t slot);
   void fill_in_read_or_write(io_uring_sqe& sqe, std::uint32_t slot);

@@ -48,6 +48,37 @@ TEST(BufferPoolTest, MoreThanTheLargestClassIsTheCallersMistake) {
   EXPECT_EQ(pool.acquire(~std::uint64_t{0}).error().code, ErrorCode::invalid_argument);
 }
 
+TEST(BufferPoolTest, ASpareChunkIsTakenWhereNoneIsFreeAndUsedWhenNothingElseIs) {
+  BufferPool pool(k_roomy);
+  const std::span<std::byte> spare = pool.take_spare();
+  ASSERT_EQ(spare.size(), 2_MiB);
+  EXPECT_EQ(pool.idle_bytes(), 2_MiB);
+  EXPECT_TRUE(pool.take_spare().empty()) << "one is enough";
+  const Buffer small = acquire(pool, 4_KiB);
+  EXPECT_EQ(small.data(), spare.data());
+  const std::span<std::byte> next = pool.take_spare();
+  ASSERT_EQ(next.size(), 2_MiB) << "the first one is in use";
+  const Buffer second = acquire(pool, 4_KiB);
+  EXPECT_GE(second.data(), spare.data());
+  EXPECT_LT(second.data(), spare.data() + spare.size()) << "what is begun comes first";
+  EXPECT_EQ(acquire(pool, 2_MiB).data(), next.data());
+}
+
+TEST(BufferPoolTest, NoSpareChunkIsTakenBeyondABound) {
+  BufferPool idle({.bytes_max = 16_MiB, .idle_bytes_max = 3_MiB});
+  const Buffer small = acquire(idle, 4_KiB);  // and nearly 2 MiB beside it are free
+  EXPECT_TRUE(idle.take_spare().empty());
+  BufferPool full({.bytes_max = 4_MiB, .idle_bytes_max = 4_MiB});
+  const std::vector<Buffer> all = [&] {
+    std::vector<Buffer> buffers;
+    for (int i = 0; i < 4; ++i) buffers.push_back(acquire(full, 1_MiB));
+    return buffers;
+  }();
+  EXPECT_FALSE(full.take_spare().empty());
+  const Buffer whole = acquire(idle, 2_MiB);
+  EXPECT_TRUE(idle.take_spare().empty());
+}
+
 TEST(BufferPoolTest, TheBoundRefusesUntilSomethingComesBack) {
   BufferPool pool({.bytes_max = 16_KiB, .idle_bytes_max = 16_KiB});
   Buffer first = acquire(pool, 8192);

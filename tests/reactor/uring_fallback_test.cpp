@@ -1,4 +1,5 @@
 // What UringReactor does where the machine refuses something, and what only it can do.
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -74,6 +76,22 @@ TEST(UringFallback, RegisteredMemoryIsUsedWhereTheKernelGivesIt) {
     const int registered = must(reactor.buffers().acquire(4096)).block()->registered;
     EXPECT_EQ(registered, reactor.features().fixed_buffers ? 0 : -1);
     co_return;
+  }));
+}
+
+TEST(UringMemory, TheNextChunkIsThereBeforeItIsNeeded) {
+  must(run_uring({.ring = {.no_fixed_buffers = true}, .log = {}}, [](UringReactor& reactor) -> Task<void> {
+    const Slice begun = space(reactor, 4096);
+    const auto is_there = [](const Buffer& buffer) {
+      std::vector<unsigned char> pages(buffer.capacity() / 4096);
+      EXPECT_EQ(::mincore(buffer.data(), buffer.capacity(), pages.data()), 0);
+      return std::ranges::all_of(pages, [](unsigned char page) { return (page & 1) != 0; });
+    };
+    for (bool there = false; !there;) {
+      static_cast<void>(co_await reactor.sleep(std::chrono::milliseconds(1)));
+      const Buffer next = must(reactor.buffers().acquire(2_MiB));  // touched by nobody
+      there = is_there(next);
+    }
   }));
 }
 
