@@ -75,6 +75,11 @@ Task<void> read_segment(Reactor& reactor, std::uint64_t size) {
   const auto content = co_await read_segment_content(reactor, file, last);
   const auto found = co_await find_end(reactor, file, *header, last);
   if (!whole) co_return;
+  const auto footer = co_await read_footer(reactor, file);
+  if (footer && *footer && (*footer)->end.last_index < last) {  // which of the two is wrong, nobody knows
+    CHECK(!content && content.error().code == ErrorCode::corruption);
+    co_return;
+  }
   CHECK(content, "{}", content.error().message);
   CHECK(found && found->end == scanner.end());
   if (!content->rebuilt) co_return;  // the footer says what it says

@@ -3,8 +3,10 @@
 // Input: u8 (1: without the hello first), then what is sent, piece by piece: u8 of which the lowest two bits
 // say what it is. 0, 1: a frame: u8 type, u8 (1: repair the batch in the payload), chunks: table, payload. 2:
 // a chunk as it is. 3: a pause.
+#include <cstring>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "engine/base/check.h"
 #include "engine/reactor/sim_world.h"
@@ -56,7 +58,10 @@ std::optional<Bytes> take_piece(Input& input) {
   return frame;
 }
 
-// A connection of the client; everything that the server answers must be frames.
+// What a client that speaks HTTP is told, before the server closes.
+constexpr std::string_view k_http_answer = "HTTP/1.1 400 ";
+
+// A connection of the client; everything that the server answers must be frames, but for that.
 class Connection {
  public:
   Connection(Reactor& reactor, Socket socket) : reactor_(reactor), socket_(std::move(socket)) {}
@@ -79,6 +84,7 @@ class Connection {
     std::optional<Preamble> preamble;
     while (!preamble || received_.size() < preamble->frame_size()) {
       if (!preamble && received_.size() >= k_preamble_size) {
+        if (is_http_answer()) co_return std::nullopt;
         const auto decoded = decode_preamble(received_, k_frame_size_max);
         CHECK(decoded, "the server sent no frame: {}", decoded.error().message);
         preamble = *decoded;
@@ -97,6 +103,10 @@ class Connection {
   }
 
  private:
+  [[nodiscard]] bool is_http_answer() const {
+    return std::memcmp(received_.data(), k_http_answer.data(), k_http_answer.size()) == 0;
+  }
+
   Reactor& reactor_;
   Socket socket_;
   Bytes received_;
