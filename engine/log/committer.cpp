@@ -227,16 +227,26 @@ RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) con
   in_order.insert(in_order.end(), last.begin(), last.end());
   for (const GroupRef* each : in_order) {
     const GroupRef& group = *each;
-    std::uint64_t bytes = 0, journaled = 0, internal = 0;
-    std::size_t count = 0;
+    struct Share {
+      std::size_t count = 0;
+      std::uint64_t bytes = 0, journaled = 0, internal = 0;
+    };
+    Share share, cut;
     for (const GatheredEntry& entry : group->gathered) {
-      const std::uint64_t more = bytes + entry.size();
-      if (count != 0 && more >= k_direct_size_min && direct_bytes + more > k_direct_bytes_max) break;
-      bytes += entry.size();
-      journaled += record_size(entry);
-      if (entry.type != EntryType::batch) internal += record_size(entry);
-      ++count;
+      const std::uint64_t more = share.bytes + entry.size();
+      // What stays behind has to be able to begin an extent: this share may be placed before it comes.
+      if (share.count != 0 && entry.may_begin()) cut = share;
+      if (share.count != 0 && more >= k_direct_size_min && direct_bytes + more > k_direct_bytes_max) {
+        CHECK(cut.count != 0, "group {}: no extent may begin within {} bytes", group->id.value(), more);
+        share = cut;
+        break;
+      }
+      ++share.count;
+      share.bytes += entry.size();
+      share.journaled += record_size(entry);
+      if (entry.type != EntryType::batch) share.internal += record_size(entry);
     }
+    const auto [count, bytes, journaled, internal] = share;
     const bool direct = bytes >= k_direct_size_min;
     const std::uint64_t cost =
         direct ? internal + k_extent_record_size * (group->undescribed.size() + extents_max(*group, count)) +
@@ -362,7 +372,6 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
     part.take(entry);
     group.gathered.pop_front();
   }
-  if (!group.gathered.empty()) give_spare(group, group.place_next, group.gathered.front().reserved);
   pieces.clear();
   commit.memory += placed->memory;
   context_.held += placed->memory;

@@ -95,6 +95,26 @@ TEST(ShardLog, LargeBatchesOfOneGroupDoNotHoldUpAnother) {
   }
 }
 
+// A commit that takes long, so that what is appended meanwhile gathers behind it and the next one, which
+// starts beside it.
+Task<void> begin_a_slow_commit(LogStory& story, LogStory::Logs& logs, Gate& gate, GroupId group) {
+  SimFaults& faults = story.disk().faults();
+  const SimFaults quick = faults;
+  faults.latency_min = faults.latency_max = std::chrono::milliseconds(100);
+  gate.spawn([](LogStory& s, LogStory::Logs& there, GroupId id) -> Task<void> {
+    expect_ok(co_await s.append(there, id, 100));
+  }(story, logs, group));
+  static_cast<void>(co_await logs.reactor.sleep(std::chrono::microseconds(100)));
+  faults = quick;
+}
+
+// Counts itself when it is durable.
+Task<void> append_counted(LogStory& story, LogStory::Logs& logs, GroupId group, std::uint32_t size,
+                          int& done) {
+  expect_ok(co_await story.append(logs, group, size));
+  ++done;
+}
+
 // Leaves the log little memory, so that the mover finds none.
 class Pinched {
  public:
@@ -292,6 +312,50 @@ TEST(ShardLog, ASmallAppendDoesNotWaitForManyLargeOnes) {
     EXPECT_EQ(done, k_large + 1);
     EXPECT_LE(before_it, 12u);
   }));
+}
+
+// The story: 1. four groups at a time send 512 KiB each straight to their segments, all that a commit may; 2.
+// beside them, one record of another group goes through the journal; 3. it is moved at once, an extent with
+// padding of its own; 4. the padding was set aside for every other record only, and the last extents of a
+// full segment stood beyond its space.
+TEST(ShardLog, RecordsThatAreMovedOneByOneHaveRoomForTheirPadding) {
+  constexpr std::uint64_t k_large = 360;
+  constexpr GroupId k_slow{1000};
+  SimOptions options;
+  options.buffers = {.bytes_max = 512_MiB, .idle_bytes_max = 4_MiB};
+  LogStory story(80, options);
+  story.log_options.unplaced_bytes_max = 256_MiB;
+  story.log_options.cache_bytes = 0;  // what can be moved is moved at once
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_slow));
+    story.settings.segment_size = 3_MiB;
+    for (std::uint64_t g = 1; g <= 1 + k_large; ++g) {
+      expect_ok(co_await story.create(logs, GroupId{g}));
+      expect_ok(co_await story.append(logs, GroupId{g}, 100));
+    }
+    int done = 0;
+    Gate gate(logs.reactor);
+    co_await begin_a_slow_commit(story, logs, gate, k_slow);
+    const Slice large = make_batch(logs.reactor.buffers(), 1'000'000, 512_KiB, false);
+    const auto append_large = [&](GroupId group) -> Task<void> {
+      story.groups[group].attempted[1'000'000] = 512_KiB;
+      expect_ok(co_await logs.of(group).append(group, large, 1, AckLevel::durable));
+      ++done;
+    };
+    for (std::uint64_t g = 2; g <= 1 + k_large; ++g) gate.spawn(append_large(GroupId{g}));
+    co_await logs.reactor.sleep(std::chrono::milliseconds(20));
+    // Just more than 8 blocks each.
+    for (int i = 0; i < 90; ++i) gate.spawn(append_counted(story, logs, k_group, 32'680, done));
+    co_await logs.reactor.sleep(std::chrono::milliseconds(20));
+    EXPECT_EQ(done, 0) << "the others were to wait";
+    // A commit takes as long as the slowest of its writes, a move has one.
+    const std::uint64_t moved = logs.of(k_group).counters().moved_extents;
+    story.disk().faults().latency_min = std::chrono::microseconds(1);
+    story.disk().faults().latency_max = std::chrono::microseconds(200);
+    co_await gate.close();
+    EXPECT_GT(logs.of(k_group).counters().moved_extents, moved + 40);
+  }));
+  story.expect_everything();
 }
 
 TEST(ShardLog, AFolderOpensWithAnyNumberOfShards) {
