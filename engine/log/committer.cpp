@@ -465,12 +465,14 @@ void Committer::complete(Commit& commit) {
   }
   if (runs.empty()) {
     context_.held -= commit.memory;
-    context_.space.wake_all();
   } else {
     cache_.add(commit.memory, std::move(runs));
   }
   mover_.progress().wake_all();
   mover_.make_room_in_cache();
+  // Whatever the cache holds: what the entries held before the commit was sealed may have been more, and in
+  // another shard's pool.
+  context_.space.wake_all();
 }
 
 }  // namespace millrace

@@ -358,6 +358,43 @@ TEST(ShardLog, RecordsThatAreMovedOneByOneHaveRoomForTheirPadding) {
   story.expect_everything();
 }
 
+// Entries hold the receiving shard's memory until they are copied for their writes. The cache is not full
+// then, and lets nothing go; those who waited heard of it from the next empty commit.
+TEST(ShardLog, AppendsThatWaitForAnotherShardsMemoryGoOnOnceItIsCopied) {
+  constexpr std::uint64_t k_batches = 300;
+  constexpr GroupId k_slow{3};
+  LogStory story(81);
+  story.node_options.shards = 2;
+  story.settings.segment_size = 64_MiB;
+  story.log_options.cache_bytes = 16_MiB;
+  story.log_options.unplaced_bytes_max = 1_MiB;
+  story.log_options.retention_interval = std::chrono::hours(1);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_slow));
+    expect_ok(co_await story.create(logs, k_group));
+    std::vector<Slice> batches;
+    for (std::uint64_t id = 1; id <= k_batches; ++id) {
+      story.groups[k_group].attempted[id + k_batches] = 50'000;
+      batches.push_back(make_batch(logs.reactor.buffers(), id + k_batches, 50'000, true));
+    }
+    const auto append = [&](Slice batch) -> Task<void> {
+      expect_ok(co_await logs.of(k_group).append(k_group, std::move(batch), 1, AckLevel::durable));
+    };
+    const MonotonicTime begin = logs.reactor.now();
+    Gate slow(logs.reactor);
+    co_await begin_a_slow_commit(story, logs, slow, k_slow);
+    co_await on_shard(logs.reactor, shard_of(k_group, 2), [&](Reactor& there) -> Task<void> {
+      Gate gate(there);
+      for (Slice& batch : batches) gate.spawn(append(std::move(batch)));
+      co_await gate.close();
+    });
+    co_await slow.close();
+    EXPECT_LT(logs.reactor.now() - begin, std::chrono::milliseconds(150));
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+}
+
 TEST(ShardLog, AFolderOpensWithAnyNumberOfShards) {
   LogStory story(64);
   for (const std::uint32_t shards : {1U, 4U, 1U, 3U, 2U}) {
