@@ -27,14 +27,15 @@ std::uint64_t record_size(const GatheredEntry& entry) {
   return k_journal_record_header_size + padded_size(entry.size());
 }
 
-// Extents that `count` gathered entries may take, with those that have no place yet before them: each entry
-// in place is one, every segment ends one, and they are not much larger than the size that they are cut at.
-std::uint64_t extents_max(const Group& group, std::size_t count) {
+// Extents that gathered entries may take, so many of them in place, with those that have no place yet before
+// them: each in place is one and ends another, and so does every segment; of those that are cut for their
+// size, two neighbours hold more than 1 MiB, padded.
+std::uint64_t extents_max(const Group& group, std::size_t in_place) {
   const Index first = segment_of(group, group.place_next)->first_index();
   const auto from = std::lower_bound(group.segments.begin(), group.segments.end(), first,
                                      [](const SegmentRef& s, Index i) { return s->first_index() < i; });
   const auto segments = static_cast<std::uint64_t>(group.segments.end() - from);
-  return count + segments + group.unplaced_bytes / 1_MiB + 4;
+  return 2 * in_place + segments + group.unplaced_bytes / 256_KiB + 1;
 }
 
 // Where the log begins once the entry is durable; not moved by one that is no trim.
@@ -228,7 +229,7 @@ RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) con
   for (const GroupRef* each : in_order) {
     const GroupRef& group = *each;
     struct Share {
-      std::size_t count = 0;
+      std::size_t count = 0, in_place = 0;
       std::uint64_t bytes = 0, journaled = 0, internal = 0;
     };
     Share share, cut;
@@ -236,28 +237,32 @@ RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) con
       const std::uint64_t more = share.bytes + entry.size();
       // What stays behind has to be able to begin an extent: this share may be placed before it comes.
       if (share.count != 0 && entry.may_begin()) cut = share;
-      if (share.count != 0 && more >= k_direct_size_min && direct_bytes + more > k_direct_bytes_max) {
+      const bool is_much = more >= k_direct_size_min && direct_bytes + more > k_direct_bytes_max;
+      // These go through the journal, too, whatever the share's size, and the first share is taken as it is.
+      if (share.count != 0 && (is_much || share.internal >= size_max / 2)) {
         CHECK(cut.count != 0, "group {}: no extent may begin within {} bytes", group->id.value(), more);
         share = cut;
         break;
       }
       ++share.count;
+      if (entry.in_place) ++share.in_place;
       share.bytes += entry.size();
       share.journaled += record_size(entry);
       if (entry.type != EntryType::batch) share.internal += record_size(entry);
     }
-    const auto [count, bytes, journaled, internal] = share;
-    const bool direct = bytes >= k_direct_size_min;
+    const bool direct = share.bytes >= k_direct_size_min;
     const std::uint64_t cost =
-        direct ? internal + k_extent_record_size * (group->undescribed.size() + extents_max(*group, count)) +
-                     k_producer_record_size_max * group->producers.undescribed()
-               : journaled;
+        direct
+            ? share.internal +
+                  k_extent_record_size * (group->undescribed.size() + extents_max(*group, share.in_place)) +
+                  k_producer_record_size_max * group->producers.undescribed()
+            : share.journaled;
     if (!selected.empty() && bound + cost > size_max) break;
     // It waits for the next commit; small entries of those behind it need not.
     if (direct && direct_bytes >= k_direct_bytes_max) continue;
     bound += cost;
-    if (direct) direct_bytes += bytes;
-    selected.push_back({group, count, direct});
+    if (direct) direct_bytes += share.bytes;
+    selected.push_back({group, share.count, direct});
   }
   return selected;
 }

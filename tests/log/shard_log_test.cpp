@@ -395,6 +395,29 @@ TEST(ShardLog, AppendsThatWaitForAnotherShardsMemoryGoOnOnceItIsCopied) {
   story.expect_everything();
 }
 
+// Each record was counted as an extent of its own, which has a description in the journal: those of 2 MiB of
+// small records would have been larger than a journal file.
+TEST(ShardLog, ManySmallRecordsGoStraightToTheirSegmentBesideASmallJournal) {
+  constexpr GroupId k_slow{2};
+  LogStory story(82);
+  story.settings.segment_size = 8_MiB;
+  story.log_options.unplaced_bytes_max = 16_MiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_slow));
+    expect_ok(co_await story.create(logs, k_group));
+    int done = 0;
+    Gate gate(logs.reactor);
+    co_await begin_a_slow_commit(story, logs, gate, k_slow);
+    for (int i = 0; i < 20'000; ++i) gate.spawn(append_counted(story, logs, k_group, 8, done));
+    co_await logs.reactor.sleep(std::chrono::milliseconds(20));
+    EXPECT_EQ(done, 0) << "the others were to wait";
+    co_await gate.close();
+    EXPECT_LT(logs.of(k_group).counters().direct_extents, 10U);
+    co_await story.expect_groups(logs);
+  }));
+  story.expect_everything();
+}
+
 TEST(ShardLog, AFolderOpensWithAnyNumberOfShards) {
   LogStory story(64);
   for (const std::uint32_t shards : {1U, 4U, 1U, 3U, 2U}) {
