@@ -304,12 +304,15 @@ bool Committer::seal() {
     group.touched = false;
   }
   std::erase_if(touched_, [](const GroupRef& group) { return !group->touched; });
-  // Who was served and has more comes behind all others, so that nobody waits for one that always has more.
-  for (const Commit::Part& part : commit->parts) {
-    if (part.group->gathered.empty()) continue;
+  // Who was served and has more comes behind all others, so that nobody waits for one that always has more;
+  // and last the one that came first: it had its choice, the others what it left.
+  const auto come_again = [&](const Commit::Part& part) {
+    if (part.group->gathered.empty()) return;
     part.group->touched = true;
     touched_.push_back(part.group);
-  }
+  };
+  for (std::size_t i = 1; i < commit->parts.size(); ++i) come_again(commit->parts[i]);
+  if (!commit->parts.empty()) come_again(commit->parts.front());
   commit->empty = commit->record_count == 0;
   if (commit->empty && !want_empty_) return false;
   want_empty_ = false;

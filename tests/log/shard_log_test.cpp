@@ -1,6 +1,8 @@
 // One node's log, verb by verb: appends, commits, reads, memory and shards.
 #include "engine/log/shard_log.h"
 
+#include <algorithm>
+#include <array>
 #include <gtest/gtest.h>
 
 #include "engine/log/segment_format.h"
@@ -416,6 +418,32 @@ TEST(ShardLog, ManySmallRecordsGoStraightToTheirSegmentBesideASmallJournal) {
     co_await story.expect_groups(logs);
   }));
   story.expect_everything();
+}
+
+// Both are served by every commit, but the first takes most of it. It stayed the first.
+TEST(ShardLog, TwoGroupsThatAlwaysHaveMoreGetTheSame) {
+  constexpr GroupId k_slow{3};
+  LogStory story(83);
+  story.settings.segment_size = 64_MiB;
+  story.log_options.unplaced_bytes_max = 128_MiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    for (std::uint64_t g = 1; g <= 3; ++g) expect_ok(co_await story.create(logs, GroupId{g}));
+    std::array<int, 2> done{};
+    Gate gate(logs.reactor);
+    co_await begin_a_slow_commit(story, logs, gate, k_slow);
+    // Four of them are less than what one commit takes.
+    for (int i = 0; i < 40; ++i) {
+      gate.spawn(append_counted(story, logs, GroupId{1}, 500'000, done[0]));
+      gate.spawn(append_counted(story, logs, GroupId{2}, 500'000, done[1]));
+    }
+    while (std::ranges::max(done) < 40) {
+      co_await logs.reactor.sleep(std::chrono::microseconds(10));
+      const auto [less, more] = std::ranges::minmax(done);
+      EXPECT_LE(more - less, 8);
+      if (HasFailure()) break;
+    }
+    co_await gate.close();
+  }));
 }
 
 TEST(ShardLog, AFolderOpensWithAnyNumberOfShards) {
