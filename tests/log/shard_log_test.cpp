@@ -446,6 +446,31 @@ TEST(ShardLog, TwoGroupsThatAlwaysHaveMoreGetTheSame) {
   }));
 }
 
+// It was taken for a failed sync.
+TEST(ShardLog, ALackOfMemoryWhenTheJournalIsToBeFilledPasses) {
+  LogStory story(84);
+  story.node().start(1, [&](Reactor& reactor) -> Task<void> {
+    const auto node = co_await open_node(reactor, story.node_options);
+    expect_ok(node);
+    ShardLog log(reactor, DataFolder(story.node_options.folder), node->identity, node->journals[0],
+                 node->groups[0], story.log_options);
+    Pinched memory(reactor.buffers());
+    memory.leave(192_KiB);
+    expect_ok(co_await log.start());
+    co_await reactor.sleep(std::chrono::milliseconds(20));
+    memory.let_go();
+    expect_ok(co_await log.create(k_group, {}));
+    // All of the ring is needed.
+    for (std::uint64_t i = 0; i < 200; ++i) {
+      expect_ok(co_await log.append(k_group, make_batch(reactor.buffers(), i, 50'000, false), 1,
+                                    AckLevel::durable));
+    }
+    EXPECT_GT(log.counters().checkpoints, 0U);
+    expect_ok(co_await log.stop());
+  });
+  EXPECT_EQ(story.world().run_until([&] { return !story.node().running(); }), SimEnd::reached);
+}
+
 TEST(ShardLog, AFolderOpensWithAnyNumberOfShards) {
   LogStory story(64);
   for (const std::uint32_t shards : {1U, 4U, 1U, 3U, 2U}) {
