@@ -1,5 +1,5 @@
 // Group: the log of one partition, as the running engine holds it. Plain state: what is done to it stands in
-// append.cpp, committer.cpp, placement.cpp, mover.cpp, log_reader.cpp and retention.cpp.
+// appender.cpp, committer.cpp, placement.cpp, mover.cpp, log_reader.cpp and retention.cpp.
 //
 // Positions, each at most the next one:
 //
