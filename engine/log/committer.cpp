@@ -7,6 +7,7 @@
 #include "engine/base/endian.h"
 #include "engine/base/trim_payload.h"
 #include "engine/log/format_bytes.h"
+#include "engine/log/journal_room.h"
 #include "engine/log/placement.h"
 #include "engine/reactor/wait_until.h"
 
@@ -20,8 +21,6 @@ constexpr std::uint64_t k_pipeline_bytes = 256_KiB;
 // What one commit sends straight to segments, about: more would only delay its own acknowledgement.
 constexpr std::uint64_t k_direct_bytes_max = 2_MiB;
 constexpr std::uint64_t k_extent_record_size = k_journal_record_header_size + 72;
-// For votes, cuts and groups that come and go, in a ring that is full for entries.
-constexpr std::uint64_t k_records_reserve = 64_KiB;
 
 std::uint64_t record_size(const GatheredEntry& entry) {
   return k_journal_record_header_size + padded_size(entry.size());
@@ -156,14 +155,11 @@ Task<Result<void>> Committer::wait_complete(Sequence sequence) {
 }
 
 std::uint64_t Committer::reserve() const {
-  return k_records_reserve + checkpoint_reserve();
+  return entries_reserve(context_.groups.size(), context_.producers);
 }
 
 std::uint64_t Committer::checkpoint_reserve() const {
-  // Two of every group with its producers, and the blocks that are not filled.
-  constexpr std::uint64_t group_state = 144;
-  return round_up_to_block(32_KiB + 2 * group_state * context_.groups.size() +
-                           2 * std::uint64_t{k_producer_record_size_max} * context_.producers);
+  return millrace::checkpoint_reserve(context_.groups.size(), context_.producers);
 }
 
 bool Committer::may_seal() const {
@@ -210,7 +206,7 @@ Task<void> Committer::run_idle() {
 
 RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) const {
   RecycledVector<Selection> selected;
-  const std::uint64_t size_max = std::min<std::uint64_t>(k_commit_size_max, journal_.file_size() / 4);
+  const std::uint64_t size_max = commit_size_max(journal_.file_size());
   std::uint64_t direct_bytes = 0;
   // The one that waits for longest first, then those that have little, then the others: small appends do not
   // wait for many large ones.

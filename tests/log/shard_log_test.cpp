@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <gtest/gtest.h>
 
+#include "engine/log/journal_room.h"
 #include "engine/log/segment_format.h"
 #include "engine/reactor/wait.h"
+#include "tests/log/log_sender.h"
 #include "tests/log/log_story.h"
 
 namespace millrace::test {
@@ -469,6 +472,49 @@ TEST(ShardLog, ALackOfMemoryWhenTheJournalIsToBeFilledPasses) {
     expect_ok(co_await log.stop());
   });
   EXPECT_EQ(story.world().run_until([&] { return !story.node().running(); }), SimEnd::reached);
+}
+
+// With more of them the room that checkpoints and records have to themselves was more than half of the ring.
+// No checkpoint was due while half of it was free, and no entry had room: everything stood still for ever.
+TEST(ShardLog, AsManyGroupsAsTheJournalHoldsGoOnAndOneMoreIsRefused) {
+  LogStory story(85);
+  story.log_options.retention_interval = std::chrono::hours(1);
+  story.log_options.unplaced_bytes_max = 16_MiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    std::deque<LogSender> senders;
+    Result<void> refused;
+    for (std::uint64_t g = 1; g <= 4000; ++g) {
+      refused = co_await story.create(logs, GroupId{g});
+      if (!refused) break;
+      senders.emplace_back(story, g, GroupId{g});
+    }
+    EXPECT_EQ(senders.size(), groups_max(1_MiB));
+    EXPECT_EQ(refused ? ErrorCode{} : refused.error().code, ErrorCode::invalid_argument);
+    for (int round = 0; round < 3; ++round) {
+      Gate gate(logs.reactor);
+      for (LogSender& sender : senders) gate.spawn(sender.send(logs, {1000}));
+      co_await gate.close();
+    }
+    EXPECT_GT(logs.of(k_group).counters().checkpoints, 1U);
+    expect_ok(co_await story.remove(logs, GroupId{7}));
+    expect_ok(co_await story.create(logs, GroupId{5000}));
+  }));
+  story.expect_everything();
+}
+
+TEST(ShardLog, AStartWithAJournalThatIsTooSmallForTheGroupsIsRefused) {
+  LogStory story(86);
+  story.node_options.journal_file_size = 2_MiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    for (std::uint64_t g = 1; g <= groups_max(1_MiB) + 1; ++g)
+      expect_ok(co_await story.create(logs, GroupId{g}));
+    expect_ok(co_await story.append(logs, k_group, 1000));
+  }));
+  story.node_options.journal_file_size = 1_MiB;
+  const auto refused = story.run([](LogStory::Logs&) -> Task<void> { co_return; });
+  EXPECT_EQ(refused ? ErrorCode{} : refused.error().code, ErrorCode::invalid_argument);
+  story.node_options.shards = 2;
+  story.expect_everything();
 }
 
 TEST(ShardLog, AFolderOpensWithAnyNumberOfShards) {
