@@ -13,17 +13,19 @@ namespace {
 // In a RecordBatch.
 constexpr std::uint32_t k_max_timestamp_at = 35;
 constexpr std::uint32_t k_assigned_bytes = k_entry_header_size - k_batch_offset_in_entry;
-// How many gathered bytes share the spare block that padding takes.
-constexpr std::uint64_t k_spare_every = 64_KiB;
 
-// The most that the entry can take of its segment, padding included. An entry in place is an extent of its
-// own, and what comes behind it begins another; the others share extents, so one spare block stands for many
-// of them.
-std::uint64_t reserve_for(Group& group, const NewEntry& entry, std::uint32_t size) {
-  if (entry.in_place) return round_up_to_block(size) + k_block_size;
+// The most that the entry can take of its segment, padding included. Many entries share an extent and its
+// padding, so not each sets a block aside for that: those do with which an extent may begin. They stand close
+// enough for select() in committer.cpp, which takes all that a group has gathered or ends before such an
+// entry: of k_direct_size_min gathered bytes, one behind the first begins. For let x end them and not begin:
+// since_spare + size(x) is less, and counts from the last entry s that began, so s stands behind the first.
+// An entry of that size begins by itself (those in place are extents of their own), and so does the one
+// behind it.
+std::uint64_t reserve_for(Group& group, std::uint32_t size) {
   std::uint64_t reserved = padded_size(size);
   const Index segment = group.segments.back()->first_index();
-  if (group.gathered.empty() || segment != group.spare_segment || group.since_spare >= k_spare_every) {
+  if (group.gathered.empty() || segment != group.spare_segment ||
+      group.since_spare + size >= k_direct_size_min) {
     reserved += k_block_size;
     group.spare_segment = segment;
     group.since_spare = 0;
@@ -130,7 +132,7 @@ Appended Appender::assign(const GroupRef& group, NewEntry entry) {
   header.term = group->term;
   gathered.end = {header.index, header.next_offset(), encode(header, gathered.header)};
   const std::uint32_t size = k_entry_header_size + entry.payload.length;
-  gathered.reserved = reserve_for(*group, entry, size);
+  gathered.reserved = reserve_for(*group, size);
   group->segments.back()->reserved += gathered.reserved;
   gathered.payload = std::move(entry.payload);
   gathered.in_place = entry.in_place;

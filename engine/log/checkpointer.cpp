@@ -1,5 +1,9 @@
 #include "engine/log/checkpointer.h"
 
+#include <algorithm>
+
+#include "engine/log/journal_room.h"
+
 namespace millrace {
 namespace {
 // Records of a checkpoint in one commit: one of this size does not delay appends that share it.
@@ -40,9 +44,12 @@ Task<void> Checkpointer::stop() {
   co_await gate_.close();
 }
 
-// Half the ring: what is left takes the appends that arrive while entries are moved.
+// Half the ring: what is left takes the appends that arrive while entries are moved. Producers may be more
+// for a while than groups that have come since leave room for, until a checkpoint lets them go: it has to
+// come before entries find no room.
 bool Checkpointer::due() const {
-  return journal_.room() < journal_.size() / 2;
+  return journal_.room() <
+         std::max(journal_.size() / 2, committer_.reserve() + 2 * commit_size_max(journal_.file_size()));
 }
 
 Task<void> Checkpointer::run() {

@@ -7,6 +7,7 @@
 #include "engine/base/endian.h"
 #include "engine/base/trim_payload.h"
 #include "engine/log/format_bytes.h"
+#include "engine/log/journal_room.h"
 #include "engine/log/placement.h"
 #include "engine/reactor/wait_until.h"
 
@@ -20,21 +21,20 @@ constexpr std::uint64_t k_pipeline_bytes = 256_KiB;
 // What one commit sends straight to segments, about: more would only delay its own acknowledgement.
 constexpr std::uint64_t k_direct_bytes_max = 2_MiB;
 constexpr std::uint64_t k_extent_record_size = k_journal_record_header_size + 72;
-// For votes, cuts and groups that come and go, in a ring that is full for entries.
-constexpr std::uint64_t k_records_reserve = 64_KiB;
 
 std::uint64_t record_size(const GatheredEntry& entry) {
   return k_journal_record_header_size + padded_size(entry.size());
 }
 
-// Extents that `count` gathered entries may take, with those that have no place yet before them: each entry
-// in place is one, every segment ends one, and they are not much larger than the size that they are cut at.
-std::uint64_t extents_max(const Group& group, std::size_t count) {
+// Extents that gathered entries may take, so many of them in place, with those that have no place yet before
+// them: each in place is one and ends another, and so does every segment; of those that are cut for their
+// size, two neighbours hold more than 1 MiB, padded.
+std::uint64_t extents_max(const Group& group, std::size_t in_place) {
   const Index first = segment_of(group, group.place_next)->first_index();
   const auto from = std::lower_bound(group.segments.begin(), group.segments.end(), first,
                                      [](const SegmentRef& s, Index i) { return s->first_index() < i; });
   const auto segments = static_cast<std::uint64_t>(group.segments.end() - from);
-  return count + segments + group.unplaced_bytes / 1_MiB + 4;
+  return 2 * in_place + segments + group.unplaced_bytes / 256_KiB + 1;
 }
 
 // Where the log begins once the entry is durable; not moved by one that is no trim.
@@ -155,14 +155,11 @@ Task<Result<void>> Committer::wait_complete(Sequence sequence) {
 }
 
 std::uint64_t Committer::reserve() const {
-  return k_records_reserve + checkpoint_reserve();
+  return entries_reserve(context_.groups.size(), context_.producers);
 }
 
 std::uint64_t Committer::checkpoint_reserve() const {
-  // Two of every group with its producers, and the blocks that are not filled.
-  constexpr std::uint64_t group_state = 144;
-  return round_up_to_block(32_KiB + 2 * group_state * context_.groups.size() +
-                           2 * std::uint64_t{k_producer_record_size_max} * context_.producers);
+  return millrace::checkpoint_reserve(context_.groups.size(), context_.producers);
 }
 
 bool Committer::may_seal() const {
@@ -209,7 +206,7 @@ Task<void> Committer::run_idle() {
 
 RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) const {
   RecycledVector<Selection> selected;
-  const std::uint64_t size_max = std::min<std::uint64_t>(k_commit_size_max, journal_.file_size() / 4);
+  const std::uint64_t size_max = commit_size_max(journal_.file_size());
   std::uint64_t direct_bytes = 0;
   // The one that waits for longest first, then those that have little, then the others: small appends do not
   // wait for many large ones.
@@ -227,27 +224,41 @@ RecycledVector<Committer::Selection> Committer::select(std::uint64_t& bound) con
   in_order.insert(in_order.end(), last.begin(), last.end());
   for (const GroupRef* each : in_order) {
     const GroupRef& group = *each;
-    std::uint64_t bytes = 0, journaled = 0, internal = 0;
-    std::size_t count = 0;
+    struct Share {
+      std::size_t count = 0, in_place = 0;
+      std::uint64_t bytes = 0, journaled = 0, internal = 0;
+    };
+    Share share, cut;
     for (const GatheredEntry& entry : group->gathered) {
-      const std::uint64_t more = bytes + entry.size();
-      if (count != 0 && more >= k_direct_size_min && direct_bytes + more > k_direct_bytes_max) break;
-      bytes += entry.size();
-      journaled += record_size(entry);
-      if (entry.type != EntryType::batch) internal += record_size(entry);
-      ++count;
+      const std::uint64_t more = share.bytes + entry.size();
+      // What stays behind has to be able to begin an extent: this share may be placed before it comes.
+      if (share.count != 0 && entry.may_begin()) cut = share;
+      const bool is_much = more >= k_direct_size_min && direct_bytes + more > k_direct_bytes_max;
+      // These go through the journal, too, whatever the share's size, and the first share is taken as it is.
+      if (share.count != 0 && (is_much || share.internal >= size_max / 2)) {
+        CHECK(cut.count != 0, "group {}: no extent may begin within {} bytes", group->id.value(), more);
+        share = cut;
+        break;
+      }
+      ++share.count;
+      if (entry.in_place) ++share.in_place;
+      share.bytes += entry.size();
+      share.journaled += record_size(entry);
+      if (entry.type != EntryType::batch) share.internal += record_size(entry);
     }
-    const bool direct = bytes >= k_direct_size_min;
+    const bool direct = share.bytes >= k_direct_size_min;
     const std::uint64_t cost =
-        direct ? internal + k_extent_record_size * (group->undescribed.size() + extents_max(*group, count)) +
-                     k_producer_record_size_max * group->producers.undescribed()
-               : journaled;
+        direct
+            ? share.internal +
+                  k_extent_record_size * (group->undescribed.size() + extents_max(*group, share.in_place)) +
+                  k_producer_record_size_max * group->producers.undescribed()
+            : share.journaled;
     if (!selected.empty() && bound + cost > size_max) break;
     // It waits for the next commit; small entries of those behind it need not.
     if (direct && direct_bytes >= k_direct_bytes_max) continue;
     bound += cost;
-    if (direct) direct_bytes += bytes;
-    selected.push_back({group, count, direct});
+    if (direct) direct_bytes += share.bytes;
+    selected.push_back({group, share.count, direct});
   }
   return selected;
 }
@@ -289,12 +300,15 @@ bool Committer::seal() {
     group.touched = false;
   }
   std::erase_if(touched_, [](const GroupRef& group) { return !group->touched; });
-  // Who was served and has more comes behind all others, so that nobody waits for one that always has more.
-  for (const Commit::Part& part : commit->parts) {
-    if (part.group->gathered.empty()) continue;
+  // Who was served and has more comes behind all others, so that nobody waits for one that always has more;
+  // and last the one that came first: it had its choice, the others what it left.
+  const auto come_again = [&](const Commit::Part& part) {
+    if (part.group->gathered.empty()) return;
     part.group->touched = true;
     touched_.push_back(part.group);
-  }
+  };
+  for (std::size_t i = 1; i < commit->parts.size(); ++i) come_again(commit->parts[i]);
+  if (!commit->parts.empty()) come_again(commit->parts.front());
   commit->empty = commit->record_count == 0;
   if (commit->empty && !want_empty_) return false;
   want_empty_ = false;
@@ -362,7 +376,6 @@ bool Committer::take_direct(Commit& commit, Group& group, std::size_t count) {
     part.take(entry);
     group.gathered.pop_front();
   }
-  if (!group.gathered.empty()) give_spare(group, group.place_next, group.gathered.front().reserved);
   pieces.clear();
   commit.memory += placed->memory;
   context_.held += placed->memory;
@@ -456,12 +469,14 @@ void Committer::complete(Commit& commit) {
   }
   if (runs.empty()) {
     context_.held -= commit.memory;
-    context_.space.wake_all();
   } else {
     cache_.add(commit.memory, std::move(runs));
   }
   mover_.progress().wake_all();
   mover_.make_room_in_cache();
+  // Whatever the cache holds: what the entries held before the commit was sealed may have been more, and in
+  // another shard's pool.
+  context_.space.wake_all();
 }
 
 }  // namespace millrace

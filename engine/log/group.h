@@ -1,5 +1,5 @@
 // Group: the log of one partition, as the running engine holds it. Plain state: what is done to it stands in
-// append.cpp, committer.cpp, placement.cpp, mover.cpp, log_reader.cpp and retention.cpp.
+// appender.cpp, committer.cpp, placement.cpp, mover.cpp, log_reader.cpp and retention.cpp.
 //
 // Positions, each at most the next one:
 //
@@ -30,6 +30,12 @@
 
 namespace millrace {
 
+// Whether an extent may begin with an entry of `size` bytes that has `reserved` bytes of its segment set
+// aside: a block for the padding is among them.
+[[nodiscard]] constexpr bool may_begin_extent(std::uint32_t size, std::uint64_t reserved) {
+  return reserved >= std::uint64_t{size} + k_block_size;
+}
+
 struct GatheredEntry {
   std::array<std::byte, k_entry_header_size> header;
   Slice payload;          // bytes 64.. of the entry
@@ -40,6 +46,7 @@ struct GatheredEntry {
   std::uint64_t reserved = 0;  // segment bytes set aside for it
   MonotonicTime at;            // of the append
   [[nodiscard]] std::uint32_t size() const { return k_entry_header_size + payload.length; }
+  [[nodiscard]] bool may_begin() const { return may_begin_extent(size(), reserved); }
 };
 
 struct TailEntry {
@@ -96,8 +103,8 @@ struct Group {
   std::uint64_t moves_finished = 0;
   WaitQueue moved;                   // moves_finished has risen
   std::uint64_t unplaced_bytes = 0;  // all that has no place yet, gathered ones included
-  // Every extent ends in padding, so entries set aside a spare block now and then: see reserve_for() in
-  // appender.cpp.
+  // Every extent ends in padding, so entries with which one may begin set aside a spare block: see
+  // reserve_for() in appender.cpp. The segment of the last such entry, and the bytes gathered from it on.
   Index spare_segment{0};
   std::uint64_t since_spare = 0;
   bool touched = false;  // in the committer's list

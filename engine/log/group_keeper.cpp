@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/entry_header.h"
+#include "engine/log/journal_room.h"
 #include "engine/log/segment_maker.h"
 #include "engine/log/segment_scan.h"
 
@@ -44,9 +45,18 @@ Task<Result<void>> GroupKeeper::make_folder(GroupId id) {
 Task<Result<void>> GroupKeeper::create(GroupId id, LogSettings settings) {
   if (context_.failure) co_return fail(*context_.failure);
   if (context_.stopping) co_return fail(ErrorCode::shutting_down, "the log is stopping");
-  if (context_.groups.contains(id) || !creating_.insert(id).second) {
+  if (context_.groups.contains(id) || creating_.contains(id)) {
     co_return fail(ErrorCode::already_exists, "group {} exists", id.value());
   }
+  const std::size_t most = groups_max(context_.journal_file_size);
+  if (context_.groups.size() + creating_.size() >= most) {
+    co_return fail(
+        ErrorCode::invalid_argument,
+        "a shard with journal files of {} bytes keeps at most {} partitions: delete some, or start "
+        "with larger journal files or more shards",
+        context_.journal_file_size, most);
+  }
+  creating_.insert(id);
   auto group = std::make_shared<Group>(context_.reactor, id);
   group->settings = settings;
   auto made = co_await make_folder(id);

@@ -5,7 +5,8 @@
 namespace millrace {
 namespace {
 constexpr std::uint32_t k_fill_step = 1u << 20;
-}
+constexpr Duration k_retry_fill = std::chrono::milliseconds(1);
+}  // namespace
 
 Journal::Journal(LogContext& context, const JournalStart& start, std::uint64_t file_size)
     : context_(context),
@@ -48,11 +49,17 @@ Task<void> Journal::fill() {
 }
 
 Task<Result<void>> Journal::fill_file(Place& place) {
-  CO_TRY(Buffer zeros, context_.reactor.buffers().acquire(k_fill_step, PoolPart::reserve));
-  std::memset(zeros.data(), 0, k_fill_step);
+  auto zeros = context_.reactor.buffers().acquire(k_fill_step, PoolPart::reserve);
+  while (!zeros) {
+    // The pool is full of what others hold for a moment; until it is filled, the file is not used.
+    co_await context_.reactor.sleep(k_retry_fill);
+    if (closing_) co_return Result<void>{};
+    zeros = context_.reactor.buffers().acquire(k_fill_step, PoolPart::reserve);
+  }
+  std::memset(zeros->data(), 0, k_fill_step);
   for (std::uint64_t at = 0; at < file_size_ && !closing_; at += k_fill_step) {
     const auto length = static_cast<std::uint32_t>(std::min<std::uint64_t>(k_fill_step, file_size_ - at));
-    CO_TRY_VOID(co_await context_.reactor.write(place.file, Slice{zeros, 0, length}, at, Sync::no));
+    CO_TRY_VOID(co_await context_.reactor.write(place.file, Slice{*zeros, 0, length}, at, Sync::no));
   }
   CO_TRY_VOID(co_await context_.reactor.sync(place.file));
   co_return Result<void>{};

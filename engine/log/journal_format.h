@@ -15,7 +15,7 @@
 //   60  u32   record_count
 //   64  u32   journal            number of the journal (the shard that wrote it)
 //   68  u32   version            1
-//   72  u64   zero
+//   72  u64   generation         of the identity that this start wrote; 0: written before commits said it
 //
 // Journal record: u32 length of the body, u16 type, u16 zero, u64 group; the body; zeros to a multiple of 8.
 #pragma once

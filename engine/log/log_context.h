@@ -10,6 +10,7 @@
 #include "engine/base/error.h"
 #include "engine/log/data_folder.h"
 #include "engine/log/group.h"
+#include "engine/log/journal_room.h"
 #include "engine/log/shard_log.h"
 #include "engine/reactor/mutex.h"
 #include "engine/reactor/reactor.h"

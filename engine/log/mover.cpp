@@ -52,10 +52,6 @@ Task<void> Mover::move_extent(GroupRef group) {
     if (pieces_.empty()) co_return;
     placed = place(context_, *group, pieces_);
   }
-  if (group->place_next < group->tail_end()) {
-    // What stays behind begins an extent of its own.
-    give_spare(*group, group->place_next, group->tail_entry(group->place_next).reserved);
-  }
   group->undescribed.insert(group->undescribed.end(), placed->extents.begin(), placed->extents.end());
   ++group->moves_started;
   RecycledVector<Operation<std::uint64_t>> writes;

@@ -1,6 +1,7 @@
 #include "engine/log/open_node.h"
 
 #include "engine/base/uuid.h"
+#include "engine/log/journal_room.h"
 #include "engine/log/open_node_parts.h"
 #include "engine/reactor/wait.h"
 
@@ -99,6 +100,19 @@ Result<void> check_no_group_twice(const std::vector<ReadJournal>& journals) {
   return {};
 }
 
+Result<void> check_room(const NodeOptions& options, const std::vector<std::vector<RecoveredGroup>>& groups) {
+  const std::size_t most = groups_max(options.journal_file_size);
+  for (const auto& of_shard : groups) {
+    if (of_shard.size() <= most) continue;
+    return fail(
+        ErrorCode::invalid_argument,
+        "journal files of {} bytes hold checkpoints of {} partitions at most, and a shard would have {}; "
+        "name a larger size, or more shards",
+        options.journal_file_size, most, of_shard.size());
+  }
+  return {};
+}
+
 // Reads everything, then writes. If power fails anywhere before write_identity, the next start finds the old
 // journals in force and does the same again.
 Task<Result<void>> recover(OpenContext& context, OpenedNode& node) {
@@ -190,6 +204,7 @@ Task<Result<OpenedNode>> open_node(Reactor& reactor, NodeOptions options) {
     CO_TRY(context.identity, co_await read_identity(context));
     CO_TRY_VOID(co_await recover(context, node));
   }
+  CO_TRY_VOID(check_room(options, node.groups));
   for (auto& groups : node.groups) {
     // Their journal may be smaller than the one that they were read from.
     for (RecoveredGroup& group : groups)

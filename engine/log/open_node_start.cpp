@@ -133,12 +133,9 @@ class CheckpointWriter {
     header.record_count = records_;
     header.journal = number_;
     header.generation = identity_.generation;
-    if (position_ + header.size() > identity_.journal_file_size) {
-      co_return fail(
-          ErrorCode::invalid_argument,
-          "journal files of {} bytes are too small for a checkpoint of all groups; name a larger size",
+    CHECK(position_ + header.size() <= identity_.journal_file_size,
+          "a checkpoint of {} bytes and more in journal files of {}", position_ + header.size(),
           identity_.journal_file_size);
-    }
     encode_commit_header(header, buffer_.bytes());
     std::memset(buffer_.data() + used_, 0, header.size() - used_);
     CO_TRY_VOID(co_await context_.reactor.write(

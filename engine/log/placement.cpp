@@ -22,10 +22,12 @@ struct Run {
 Run next_run(const Group& group, std::span<const Piece> pieces, std::size_t first) {
   if (pieces[first].in_place) return {1, pieces[first].size()};
   const Segment* segment = segment_of(group, pieces[first].end.last_index).get();
-  Run run;
+  Run run, cut;
   for (std::size_t i = first; i < pieces.size() && !pieces[i].in_place; ++i) {
     const std::uint64_t size = padded_size(pieces[i].size());
-    if (run.count != 0 && run.size + size > k_extent_size_max) break;
+    if (i != first && pieces[i].may_begin()) cut = run;
+    // Less than k_direct_size_min stands between two with which an extent may begin.
+    if (cut.count != 0 && run.size + size > k_extent_size_max) return cut;
     if (segment_of(group, pieces[i].end.last_index).get() != segment) break;
     run.size += size;
     ++run.count;
@@ -76,10 +78,14 @@ void add_extent(Placement& placement, Group& group, std::span<const Piece> run, 
   const SegmentRef& segment = segment_of(group, run.front().end.last_index);
   const auto [offset, chain] = before(run.front());
   std::int64_t max_timestamp = -1;
+  std::uint64_t reserved = 0;
   for (const Piece& piece : run) {
     max_timestamp = std::max(max_timestamp, piece.max_timestamp);
-    segment->reserved -= piece.reserved;
+    reserved += piece.reserved;
   }
+  CHECK(length <= reserved, "group {}: {} bytes reserved for an extent of {}", group.id.value(), reserved,
+        length);
+  segment->reserved -= reserved;
   placement.extents.push_back({segment->first_index(), segment->end, length, run.front().end.last_index,
                                offset, chain, run.back().end});
   add_to_index(*segment, {run.front().end.last_index, offset, segment->end, max_timestamp});
@@ -146,18 +152,17 @@ Result<Placement> place(LogContext& context, Group& group, std::span<const Piece
   return placement;
 }
 
-void give_spare(Group& group, Index index, std::uint64_t& reserved) {
-  const SegmentRef& segment = segment_of(group, index);
-  if (segment != segment_of(group, index - 1)) return;
-  segment->reserved += k_block_size;
-  reserved += k_block_size;
-}
-
 void pieces_of_tail(Group& group, Index last, std::uint64_t bytes_max, std::vector<Piece>& pieces) {
   pieces.clear();
   std::uint64_t bytes = 0;
-  for (Index i = group.place_next; i <= last && (pieces.empty() || bytes < bytes_max); i = next(i)) {
+  std::size_t cut = 0;
+  for (Index i = group.place_next; i <= last; i = next(i)) {
     const TailEntry& entry = group.tail_entry(i);
+    if (may_begin_extent(entry.size, entry.reserved)) cut = pieces.size();
+    if (cut != 0 && bytes + padded_size(entry.size) > bytes_max) {
+      pieces.resize(cut);
+      return;
+    }
     const auto all = entry.bytes.bytes();
     pieces.push_back({all.first(k_entry_header_size),
                       all.subspan(k_entry_header_size, entry.size - k_entry_header_size),
@@ -166,7 +171,7 @@ void pieces_of_tail(Group& group, Index last, std::uint64_t bytes_max, std::vect
                       LogEnd{i, entry.next_offset, load_le<std::uint64_t>(all.data())},
                       entry.max_timestamp,
                       entry.reserved});
-    bytes += entry.size;
+    bytes += padded_size(entry.size);
   }
 }
 

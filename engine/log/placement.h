@@ -24,6 +24,7 @@ struct Piece {
   [[nodiscard]] std::uint32_t size() const {
     return static_cast<std::uint32_t>(header.size() + payload.size());
   }
+  [[nodiscard]] bool may_begin() const { return may_begin_extent(size(), reserved); }
 };
 
 struct ExtentWrite {
@@ -42,15 +43,13 @@ struct Placement {
 };
 
 // Places `pieces`, which continue the group's placed entries, at the end of their segments; the space was
-// reserved when they were admitted. overloaded: no memory for the copy; nothing has changed then.
+// reserved when they were admitted. The first one, and the one behind the last, must be such that an extent
+// may begin with it. overloaded: no memory for the copy; nothing has changed then.
 [[nodiscard]] Result<Placement> place(LogContext& context, Group& group, std::span<const Piece> pieces);
 
-// Sets a block aside for the padding of the extent that begins with entry `index`, if that goes where the
-// last one went: the extent just placed has given back at least as much.
-void give_spare(Group& group, Index index, std::uint64_t& reserved);
-
 // Puts the pieces of the group's tail from place_next up to `last` into `pieces`, which keeps its memory from
-// one use to the next; at most about `bytes_max` of them.
+// one use to the next; at most about `bytes_max` of them, and then so many that an extent may begin behind
+// them.
 void pieces_of_tail(Group& group, Index last, std::uint64_t bytes_max, std::vector<Piece>& pieces);
 
 // Moves `placed` over the outstanding extents that are done. When it comes to another segment, those before

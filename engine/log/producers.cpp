@@ -31,12 +31,6 @@ void push(KnownProducer& state, const ProducerBatch& batch) {
 
 }  // namespace
 
-std::size_t producers_max(std::uint64_t journal_file_size, std::size_t groups) {
-  const std::uint64_t fit =
-      journal_file_size / 2 / k_producer_record_size_max / std::max<std::uint64_t>(groups, 1);
-  return std::clamp<std::uint64_t>(fit, 1, k_producers_max);
-}
-
 Result<std::optional<Offset>> ProducerTable::check(const ProducerStamp& stamp, std::uint32_t records) const {
   const KnownProducer* known = find(stamp.id);
   if (known == nullptr) {

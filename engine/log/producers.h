@@ -51,11 +51,6 @@ struct KnownProducer {
   }
 };
 
-// How many producers a group of a shard with so many groups remembers: k_producers_max, or what lets a
-// checkpoint of all of them fit into half a journal file, and at least one. So a shard's memory for them is
-// bounded by that, too.
-[[nodiscard]] std::size_t producers_max(std::uint64_t journal_file_size, std::size_t groups);
-
 class ProducerTable {
  public:
   // What to do with a batch of `records` records: the offset where it stands already, or nothing, and it may

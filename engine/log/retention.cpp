@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "engine/base/trim_payload.h"
 #include "engine/log/ballast.h"
@@ -121,8 +122,11 @@ Task<Result<void>> Retention::apply_limits(GroupRef group) {
   const bool is_limited = group->settings.retention_bytes != 0 || group->settings.retention_age.count() != 0;
   if (!is_limited || group->segments.size() < 2) co_return Result<void>{};
   const std::vector<SegmentRef> segments = live_segments(*group);
-  std::uint64_t bytes = 0;
-  for (const SegmentRef& segment : segments) bytes += segment->end;
+  // What is known of each now. A file that could not be read before counts for nothing, also if its end is
+  // learned on the way: what is left is never taken for more than it is.
+  std::vector<std::uint64_t> sizes;
+  for (const SegmentRef& segment : segments) sizes.push_back(segment->end);
+  std::uint64_t bytes = std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
   const auto now = context_.reactor.wall_clock();
   Offset keep_from = group->start.offset;
   for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
@@ -131,11 +135,11 @@ Task<Result<void>> Retention::apply_limits(GroupRef group) {
     const bool is_sealed = segment.sealed_at.milliseconds != 0;
     const auto age = std::chrono::milliseconds(now.milliseconds - segment.sealed_at.milliseconds);
     const bool too_much =
-        group->settings.retention_bytes != 0 && bytes - segment.end >= group->settings.retention_bytes;
+        group->settings.retention_bytes != 0 && bytes - sizes[i] >= group->settings.retention_bytes;
     const bool too_old =
         is_sealed && group->settings.retention_age.count() != 0 && age > group->settings.retention_age;
     if (!too_much && !too_old) break;
-    bytes -= segment.end;
+    bytes -= sizes[i];
     CO_TRY_VOID(co_await reader_.cold().prepare(group, segments[i + 1]));
     keep_from = segments[i + 1]->first_offset();
   }

@@ -135,7 +135,8 @@ class ShardLog {
 
   // ---- groups
   // -----------------------------------------------------------------------------------------------------
-  // Makes the group's folder and first segment and journals it. already_exists, disk_full.
+  // Makes the group's folder and first segment and journals it. already_exists, disk_full; invalid_argument
+  // when the shard has as many as its journal can hold checkpoints of.
   Task<Result<void>> create(GroupId group, LogSettings settings);
   // Deletes the group and all its files, durably; reads in progress end first. not_found.
   Task<Result<void>> remove(GroupId group);

@@ -166,16 +166,5 @@ TEST_F(Producers, EachIsDescribedOnceAfterABatch) {
   EXPECT_EQ(described(), (std::vector<std::int64_t>{8}));
 }
 
-TEST(ProducersMax, IsWhatHalfAJournalFileHolds) {
-  EXPECT_EQ(producers_max(64_MiB, 1), k_producers_max);
-  EXPECT_EQ(producers_max(64_MiB, 1000), k_producers_max);
-  for (const std::size_t groups : {3000u, 10'000u, 100'000u}) {
-    const std::size_t most = producers_max(64_MiB, groups);
-    EXPECT_LT(most, k_producers_max);
-    EXPECT_LE(most * groups * k_producer_record_size_max, 32_MiB);
-  }
-  EXPECT_EQ(producers_max(1_MiB, 1'000'000), 1u);
-}
-
 }  // namespace
 }  // namespace millrace::test

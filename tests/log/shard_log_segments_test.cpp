@@ -1,4 +1,5 @@
 // What becomes of a log's segments: rolled, sealed, retained, trimmed, cut off and deleted.
+#include <cerrno>
 #include <gtest/gtest.h>
 
 #include "engine/log/segment_format.h"
@@ -165,6 +166,39 @@ TEST(ShardLog, RetentionByAgeGoesByTheServersClock) {
     EXPECT_EQ(logs.of(k_group).view(k_group)->start.offset, Offset{0});
     co_await logs.reactor.sleep(std::chrono::seconds(2));
     EXPECT_GT(logs.of(k_group).view(k_group)->start.offset, Offset{0});
+  }));
+}
+
+// The story: 1. a restart knows no sizes of sealed segments; 2. one of them cannot be read, and the sum of
+// sizes is that of those before it; 3. some of it are too old, and on the way the others are read after
+// all; 4. what was never added must not be taken off, or everything left looks like too much.
+TEST(ShardLog, ASegmentThatCouldNotBeReadAtFirstDoesNotTrimWhatIsNeitherTooOldNorTooMuch) {
+  LogStory story(78);
+  story.settings.segment_size = k_segment_size_min;
+  std::int64_t first_young = 0;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    for (int i = 0; i < 6; ++i) expect_ok(co_await story.append(logs, k_group, 50'000));
+    co_await logs.reactor.sleep(std::chrono::seconds(10));
+    first_young = logs.of(k_group).view(k_group)->end.next_offset.value();
+    for (int i = 0; i < 6; ++i) expect_ok(co_await story.append(logs, k_group, 50'000));
+    expect_ok(co_await story.append(logs, k_group, 100));
+  }));
+  LogSettings& settings = story.groups[k_group].settings;
+  settings.retention_age = std::chrono::seconds(5);
+  settings.retention_bytes = 64_MiB;
+  std::uint64_t third = 0;
+  for (const auto& [offset, index] : story.groups[k_group].indexes) {
+    if (offset == 2) third = index;
+  }
+  story.disk().faults().fail(
+      {.matches = on(Verb::open, DataFolder("data").segment(k_group, Index{third})), .error = EIO});
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    co_await logs.reactor.sleep(std::chrono::milliseconds(100));
+    EXPECT_EQ(story.disk().faults().hits(), 1U);
+    const std::int64_t start = logs.of(k_group).view(k_group)->start.offset.value();
+    EXPECT_GT(start, 0);
+    EXPECT_LE(start, first_young);
   }));
 }
 

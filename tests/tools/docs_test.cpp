@@ -10,6 +10,7 @@
 #include "engine/base/limits.h"
 #include "engine/base/units.h"
 #include "engine/log/identity.h"
+#include "engine/log/journal_room.h"
 #include "tests/tools/process.h"
 
 namespace millrace::tools::test {
@@ -90,6 +91,8 @@ TEST(OperationsPage, HasTheLimitsThatAreInForce) {
   const auto time = [](std::uint32_t ms) { return format_duration(std::chrono::milliseconds(ms)); };
   row("shards of a server", number(k_identity_files_max / k_journal_files) + " |");
   row("partitions of a topic", number(k_partitions_max) + " |");
+  row("partitions of a shard", number(groups_max(k_journal_file_size_min)) + " with journal files of " +
+                                   format_size(k_journal_file_size_min));
   row("name of a topic", number(k_topic_name_size_max) + " characters");
   row("record batch, and so a record", format_size(k_batch_size_max) + " |");
   row("what a compressed batch may hold", format_size(k_batch_inflated_size_max) + " |");
