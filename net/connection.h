@@ -56,7 +56,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   [[nodiscard]] std::optional<MonotonicTime> sending_stands_still_since() const;
   // Ends it if the payload that it sends stands still while others wait for the memory.
   void press_payload();
-  // Since when nothing is under way.
+  // Since when nothing is under way, no frame either.
   [[nodiscard]] std::optional<MonotonicTime> idle_since() const;
   // Its place is wanted.
   void close_idle(const char* why);
