@@ -73,6 +73,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   // which they ask.
   Task<bool> promise_answer(std::uint64_t bytes);
   void release_promise(std::uint64_t bytes);
+  // Waits until AnswerMemory is not full. False: nobody waits for the answer.
+  Task<bool> wait_for_room();
 
  private:
   using Self = std::shared_ptr<ServerConnection>;
