@@ -256,6 +256,9 @@ void ServerConnection::sweep() {
 
 std::optional<MonotonicTime> ServerConnection::idle_since() const {
   if (ending_ || in_flight_ != 0 || sending_) return std::nullopt;
+  // A frame under way has bounds of its own: what its peer gives it, in sweep(); what it waits for, in
+  // press_payload() and the deadlines of other requests.
+  if (holding_ || reader_.waits_for_memory() || reader_.partial_since()) return std::nullopt;
   return last_activity_;
 }
 

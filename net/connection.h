@@ -56,7 +56,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   [[nodiscard]] std::optional<MonotonicTime> sending_stands_still_since() const;
   // Ends it if the payload that it sends stands still while others wait for the memory.
   void press_payload();
-  // Since when nothing is under way.
+  // Since when nothing is under way, no frame either.
   [[nodiscard]] std::optional<MonotonicTime> idle_since() const;
   // Its place is wanted.
   void close_idle(const char* why);
@@ -73,6 +73,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   // which they ask.
   Task<bool> promise_answer(std::uint64_t bytes);
   void release_promise(std::uint64_t bytes);
+  // Waits until AnswerMemory is not full. False: nobody waits for the answer.
+  Task<bool> wait_for_room();
 
  private:
   using Self = std::shared_ptr<ServerConnection>;

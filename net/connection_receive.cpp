@@ -90,6 +90,7 @@ Task<bool> ServerConnection::take_payload(InboundFrame& frame) {
 Task<bool> ServerConnection::refuse_payload(const InboundFrame& frame, const Error& error) {
   refuse(frame, error);
   const auto skipped = co_await reader_.skip_payload(frame.preamble.payload_length);
+  last_activity_ = reactor_.now();
   if (!skipped) lose();
   co_return skipped.has_value();
 }

@@ -27,7 +27,7 @@ void ServerConnection::send_answer(std::uint8_t type, std::uint64_t correlation,
     return abort();
   }
   start_sending();
-  if (context_.answers.held > context_.answers.most) context_.shed();
+  if (context_.answers.is_overfull()) context_.shed();
 }
 
 void ServerConnection::send_error(std::uint64_t correlation, const Error& error,
@@ -84,7 +84,7 @@ Task<void> ServerConnection::send_once() {
 bool ServerConnection::may_promise(std::uint64_t bytes) const {
   const AnswerMemory& answers = context_.answers;
   const std::uint64_t own = promised_ + bytes_waiting();
-  if (own == 0) return answers.all() + bytes <= answers.most || answers.all() == 0;
+  if (own == 0) return answers.may_promise(bytes) || answers.all() == 0;
   return own + bytes <= context_.options.send_queue_max && answers.all() + bytes <= answers.most / 2;
 }
 
@@ -132,6 +132,26 @@ void ServerConnection::release_promise(std::uint64_t bytes) {
   context_.answers.promised -= bytes;
   changed_.wake_all();
   context_.answers.freed.wake_all();
+}
+
+// In the queue of all connections stands only one who has nothing to send: otherwise those with many answers
+// would be ahead of everybody.
+Task<bool> ServerConnection::wait_for_room() {
+  AnswerMemory& answers = context_.answers;
+  const auto waits = [&] { return !broken_ && answers.is_full(); };
+  while (waits()) {
+    if (bytes_waiting() != 0) {
+      co_await changed_.wait();
+      continue;
+    }
+    if (!answers.small.try_lock()) co_await answers.small.lock();
+    while (waits() && bytes_waiting() == 0) {
+      context_.pressed.wake_all();
+      co_await answers.freed.wait();
+    }
+    answers.small.unlock();
+  }
+  co_return !broken_;
 }
 
 // ---- Reply

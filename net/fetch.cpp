@@ -138,8 +138,11 @@ Task<std::optional<Found>> find(ShardContext& context, ServerConnection& connect
                       .min_bytes = fetch.min_bytes - found.read->bytes,
                       .deadline = fetch.deadline};
     found = Found{};  // nor any memory of the log's
-    if (auto waited = co_await wait_while_connected(context, connection, more, fetch.deadline); !waited)
+    if (auto waited = co_await wait_while_connected(context, connection, more, fetch.deadline); !waited) {
+      // Everybody who waits at the partition hears it now.
+      if (!co_await connection.wait_for_room()) co_return std::nullopt;
       co_return Found{fail(std::move(waited).error()), {}};
+    }
   }
 }
 

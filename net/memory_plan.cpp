@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "net/answer_memory.h"
+
 namespace millrace {
 namespace {
 
@@ -18,7 +20,8 @@ constexpr std::uint64_t part(std::uint64_t rest, std::uint64_t by_default) {
 }
 static_assert(part(k_rest_default, k_answer_memory) == k_answer_memory);
 static_assert(part(k_rest_min + 1_MiB, k_large_request_bytes_max) >= k_largest_buffer);
-static_assert(part(k_rest_min + 1_MiB, k_answer_memory) / 2 >= k_batch_size_max + 1_MiB);
+static_assert(AnswerMemory::promised_max(part(k_rest_min + 1_MiB, k_answer_memory) / 2) >=
+              k_batch_size_max + 1_MiB);
 
 }  // namespace
 

@@ -71,6 +71,7 @@ Task<void> handle_list_offsets(Reply reply, InboundRequest& request) {
       return find_end(there, group, spec);
     });
   }
+  if (context.answers.is_full() && !co_await reply.connection().wait_for_room()) co_return;
   if (!found) co_return reply.fail(for_client(found.error()));
   reply.send(wire::CreateListOffsetsAnswer(reply.builder(), found->offset.value(), found->timestamp));
 }

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "engine/base/record_batch.h"
+#include "net/connection.h"
 #include "net/handlers.h"
 
 namespace millrace {
@@ -70,9 +71,16 @@ Task<void> handle_produce(Reply reply, InboundRequest& request) {
       co_await on_owner(context, group, [produce = *std::move(produce)](ShardContext& there) mutable {
         return append(there, std::move(produce));
       });
-  if (!produced) co_return refuse(for_client(produced.error()));
-  context.latencies.produce.record(context.reactor.now() - request.received);
-  if (ack == AckLevel::none) co_return;
+  if (produced) context.latencies.produce.record(context.reactor.now() - request.received);
+  if (ack == AckLevel::none) {
+    if (!produced) ++context.counters.produce_unanswered_failures;
+    co_return;
+  }
+  if (context.answers.is_full()) {
+    request.share = {};  // the batch is the log's by now
+    if (!co_await reply.connection().wait_for_room()) co_return;
+  }
+  if (!produced) co_return reply.fail(for_client(produced.error()));
   reply.send(wire::CreateProduceAnswer(
       reply.builder(), produced->appended.base_offset.value(), produced->appended.term.value(),
       static_cast<wire::Ack>(produced->appended.level), produced->log_start.value()));

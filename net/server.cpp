@@ -101,7 +101,7 @@ Task<void> Server::sweep_all() {
 
 Task<void> Server::press_all() {
   const auto wanted = [&] {
-    return context_.answers.first.locked() || context_.large_requests.is_waited_for() ||
+    return context_.answers.is_waited_for() || context_.large_requests.is_waited_for() ||
            context_.small_requests.is_waited_for();
   };
   for (;;) {
@@ -117,7 +117,7 @@ void Server::press() {
   if (context_.large_requests.is_waited_for() || context_.small_requests.is_waited_for()) {
     for (const auto& connection : connections_) connection->press_payload();
   }
-  if (!context_.answers.first.locked()) return;
+  if (!context_.answers.is_waited_for()) return;
   std::vector<std::pair<MonotonicTime, ServerConnection*>> still;
   for (const auto& connection : connections_) {
     if (const auto since = connection->sending_stands_still_since())
@@ -130,11 +130,14 @@ void Server::press() {
   }
 }
 
-// More answers wait than the shard may hold: whoever holds most of them back goes.
+// More answers wait than the shard can hold: whoever holds most of them back goes, but nobody who takes them
+// before those who do not.
 void Server::shed() {
-  while (context_.answers.held > context_.answers.most) {
-    const auto largest =
-        std::ranges::max_element(connections_, {}, [](const auto& c) { return c->bytes_waiting(); });
+  const auto rank = [](const auto& c) {
+    return std::pair(c->sending_stands_still_since().has_value(), c->bytes_waiting());
+  };
+  while (context_.answers.is_overfull()) {
+    const auto largest = std::ranges::max_element(connections_, {}, rank);
     if (largest == connections_.end() || (*largest)->bytes_waiting() == 0) return;
     (*largest)->close_slow_reader("the server's memory for answers is full");
   }

@@ -81,7 +81,7 @@ struct ShardContext {
   MemoryBudget small_requests, large_requests;  // payloads that have a buffer of their own
   AnswerMemory answers;
   WaitQueue pressed;  // somebody waits for memory that peers hold: who stands still has to go
-  std::function<void()> shed = [] {};    // answers hold more than they may: the largest goes
+  std::function<void()> shed = [] {};    // answers hold far too much: somebody goes
   Mutex heavy;                           // one answer at a time of those that take long to make
   std::uint32_t requests_in_flight = 0;  // of all connections of this shard
   // Set when the server stops: new requests are refused and fetches wait no longer.

@@ -153,7 +153,8 @@ Task<void> handle_alter_topic(Reply reply, InboundRequest& request) {
         return catalog.alter(name, id, change, deadline);
       });
   if (!altered) co_return reply.fail(altered.error());
-  reply.send(wire::CreateAlterTopicAnswer(reply.builder(), topic_to_wire(reply.builder(), *altered)));
+  auto& builder = reply.builder();
+  reply.send(wire::CreateAlterTopicAnswer(builder, topic_to_wire(builder, *altered)));
 }
 
 }  // namespace millrace

@@ -4,6 +4,7 @@
 
 #include "engine/reactor/shard_mail.h"
 #include "engine/reactor/uring_reactor.h"
+#include "net/client/call_producer.h"
 #include "net/client/entry_decoder.h"
 
 namespace millrace {
@@ -49,37 +50,14 @@ Task<Result<std::vector<OwnedRecord>>> read_some(Client& client, PartitionName f
   co_return records;
 }
 
-Task<Result<std::vector<Offset>>> produce_all(Client& client, PartitionName to,
-                                              std::span<const RecordView> records, ProducerOptions options) {
-  std::vector<Offset> offsets(records.size(), Offset{-1});
-  Producer producer(client, options, [&](const Delivery& delivery) {
-    if (!delivery.result || delivery.result->base_offset.value() < 0) return;
-    for (std::uint32_t i = 0; i < delivery.count; ++i) {
-      offsets[delivery.first + i] = delivery.result->base_offset + std::int64_t{i};
-    }
-  });
-  CO_TRY(const ProducerTopic topic, co_await producer.open(to.topic));
-  for (std::size_t i = 0; i < records.size();) {
-    const auto taken = producer.append(topic, to.partition, records[i]);
-    if (taken) {
-      ++i;
-    } else if (taken.error().code == ErrorCode::overloaded) {
-      CO_TRY_VOID(co_await producer.room());
-    } else {
-      co_return fail(taken.error());
-    }
-  }
-  CO_TRY_VOID(co_await producer.flush());
-  co_return offsets;
-}
-
 }  // namespace
 
-// In the order of construction; the client goes before its reactor.
+// In the order of construction; each goes before what it works with.
 struct BlockingClient::State {
   ShardMail mail{1};
   std::unique_ptr<UringReactor> reactor;
   std::optional<Client> client;
+  std::optional<CallProducer> producer;
 };
 
 BlockingClient::BlockingClient(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -94,6 +72,7 @@ Result<BlockingClient> BlockingClient::connect(ClientOptions options) {
   setup.options.registered_bytes = 0;
   TRY(state->reactor, UringReactor::create(setup, state->mail));
   state->client.emplace(*state->reactor, std::move(options));
+  state->producer.emplace(*state->client);
   BlockingClient client(std::move(state));
   TRY_VOID(client.run([](Client& inner) { return inner.connect(); }));
   return client;
@@ -135,7 +114,7 @@ Result<ServerStatus> BlockingClient::status() {
 Result<std::vector<Offset>> BlockingClient::produce(const PartitionName& to,
                                                     std::span<const RecordView> records,
                                                     ProducerOptions options) {
-  return run([&](Client& inner) { return produce_all(inner, to, records, options); });
+  return run([&](Client&) { return state_->producer->produce(to, records, options); });
 }
 Result<std::vector<OwnedRecord>> BlockingClient::read(const PartitionName& from, Offset offset,
                                                       std::size_t count, Duration max_wait) {

@@ -63,7 +63,8 @@ class BlockingClient {
   [[nodiscard]] Result<ServerStatus> status();
 
   // Appends the records, in as many batches as they need, and returns their offsets, one each. The error is
-  // that of the first batch that failed; others may be in the log.
+  // that of the first batch that failed; others may be in the log. Calls with the same options share one
+  // Producer, so take the same ones where you can.
   [[nodiscard]] Result<std::vector<Offset>> produce(const PartitionName& to,
                                                     std::span<const RecordView> records,
                                                     ProducerOptions options = {});

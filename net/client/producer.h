@@ -7,8 +7,9 @@
 // nothing on the way, so that records appended while a batch is on the way gather and leave together (group
 // commit, without a timer). `linger` makes an idle partition wait that long for more.
 //
-// What is promised of a batch: it stands in the log at most once, and the callback hears its fate exactly
-// once. Batches of a partition that are delivered stand in the log in the order of append().
+// What is promised of a batch: it stands in the log at most once, but for the exception below, and the
+// callback hears its fate exactly once. Batches of a partition that are delivered stand in the log in the
+// order of append().
 //
 // A batch whose connection broke, or whose server stopped, is sent again until its timeout: the server knows
 // it by the producer's id, epoch and sequence number in it, and does not store it twice (idempotent
@@ -16,6 +17,11 @@
 // patience, is it reported with connection_lost or timed_out, which means *unknown*: it may or may not be in
 // the log. The same where idempotence is off: then nothing is ever sent twice. What the server refuses is
 // reported at once; the batches behind it follow, under the next epoch.
+//
+// The exception: the first batch of an epoch cannot be told from a new producer's. Sent again, it is stored
+// twice, and reported as delivered, if so many others have written to the partition meanwhile that this one
+// has been forgotten: k_producers_max, fewer where a shard has thousands of partitions. So keep a Producer
+// for as long as there is something to write; a new one begins with such a batch on each partition.
 //
 //             +------------ again, in order, when all of the partition's have been answered --------+
 //             v                                                                                     |
@@ -79,6 +85,8 @@ struct ProducerOptions {
   std::uint64_t buffered_bytes_max = 32u << 20;
   Duration timeout{0};  // of a batch, from being sealed; 0: ClientOptions::request_timeout
   AfterFailure after_failure = AfterFailure::go_on;
+
+  friend bool operator==(const ProducerOptions&, const ProducerOptions&) = default;
 };
 
 // The fate of one batch. Everything in it is valid during the callback alone.

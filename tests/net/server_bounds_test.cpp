@@ -49,6 +49,60 @@ TEST(ServerBounds, AnIdleConnectionIsClosedAndOneAtWorkIsNot) {
   });
 }
 
+// Sends it at 1 MB/s.
+Task<void> send_steadily(Reactor& here, Peer peer, Bytes bytes) {
+  constexpr std::size_t k_step = 50'000;
+  for (std::size_t at = 0; at < bytes.size(); at += k_step) {
+    const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+    co_await peer.send(
+        Bytes(begin, begin + static_cast<std::ptrdiff_t>(std::min(k_step, bytes.size() - at))));
+    co_await pass(here, milliseconds(50));
+  }
+}
+
+// While its payload came, a connection counted as idle.
+TEST(ServerBounds, ABatchMayTakeLongerThanTheIdleTimeout) {
+  ServerStory story;
+  story.setup.server.idle_timeout = seconds(5);
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    co_await peer.create("orders");
+    co_await send_steadily(here, peer, Peer::produce_frame(1, "orders", large_batch(8'000'000)));
+    EXPECT_NE((co_await peer.receive()).answer<wire::ProduceAnswer>(FrameType::produce), nullptr);
+    // Refused before its payload comes, which is thrown away.
+    Bytes too_large = large_batch(8'000'000);
+    too_large.resize(k_batch_size_max + 1);
+    co_await send_steadily(here, peer, Peer::produce_frame(2, "orders", too_large));
+    EXPECT_EQ((co_await peer.receive()).error(), ErrorCode::record_too_large);
+    co_await pass(here, seconds(2));
+    EXPECT_EQ(co_await peer.counter("closed_idle"), 0u);
+  });
+}
+
+// Neither one whose payload comes, nor one that waits for the memory of its own.
+TEST(ServerBounds, WhoeverIsWithinABatchMakesNoPlaceForSomebodyNew) {
+  ServerStory story;
+  story.setup.server.connections_max = 3;
+  story.setup.server.idle_at_least = seconds(2);
+  story.setup.server.large_request_bytes_max = 8_MiB;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer steady = co_await Peer::greeted(here, server);
+    co_await steady.create("orders");
+    Peer held_back = co_await Peer::greeted(here, server);
+    const Bytes large = Peer::produce_frame(1, "orders", large_batch(8'000'000));
+    here.spawn(send_steadily(here, steady, large));
+    here.spawn(
+        [](Peer peer, Bytes bytes) -> Task<void> { co_await peer.send(std::move(bytes)); }(held_back, large));
+    co_await pass(here, seconds(1));
+    Peer idle = co_await Peer::greeted(here, server);
+    co_await pass(here, seconds(3));
+    Peer somebody_new = co_await Peer::greeted(here, server);
+    EXPECT_EQ((co_await idle.receive()).error(), ErrorCode::timed_out);
+    EXPECT_NE((co_await steady.receive()).answer<wire::ProduceAnswer>(FrameType::produce), nullptr);
+    EXPECT_NE((co_await held_back.receive()).answer<wire::ProduceAnswer>(FrameType::produce), nullptr);
+  });
+}
+
 TEST(ServerBounds, ASlowWriterIsClosedAndASteadyOneIsNot) {
   ServerStory story;
   story.run([](Reactor& here, Address server) -> Task<void> {

@@ -333,7 +333,8 @@ TEST(ServerMemory, AThousandDescribesNeitherTakeItNorTheShard) {
   });
 }
 
-// Small answers and errors are not promised: who does not take them is read no more, and the largest goes.
+// Small answers and errors are not promised: who does not take them is read no more, and goes when too many
+// wait.
 TEST(ServerMemory, SmallAnswersThatNobodyTakesAreBoundedToo) {
   ServerStory story;
   story.setup.server.answer_bytes_max = story.setup.server.send_queue_max = 256_KiB;
@@ -352,6 +353,69 @@ TEST(ServerMemory, SmallAnswersThatNobodyTakesAreBoundedToo) {
       EXPECT_LE(story.server().shard(0).buffers().bytes_in_use(), before + 2 * 256_KiB + 51 * 128_KiB);
     }
     co_await expect_produces(here, good, batch_of("x"), seconds(1));
+  });
+}
+
+// A topic of ten thousand waiting fetches was deleted, and some of those who waited were closed instead of
+// told.
+TEST(ServerMemory, ATopicThatGoesUnderAThousandWaitingFetchesClosesNobody) {
+  constexpr int k_readers = 1000;
+  ServerStory story;
+  story.setup.server.answer_bytes_max = story.setup.server.send_queue_max = 1_MiB;
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer other = co_await Peer::greeted(here, server);
+    co_await other.create("orders");
+    int told = 0;
+    Gate gate(here);
+    for (int i = 0; i < k_readers; ++i) {
+      gate.spawn([](Reactor& reactor, Address to, int& count) -> Task<void> {
+        Peer peer = co_await Peer::greeted(reactor, to);
+        const Frame frame = co_await peer.fetch("orders", 0, {.max_wait_ms = 30'000});
+        if (!frame.ended() && frame.error() == ErrorCode::unknown_topic) ++count;
+      }(here, server, told));
+    }
+    co_await pass(here, seconds(5));
+    EXPECT_EQ(co_await other.counter("requests_in_flight"), k_readers + 1u);
+    const std::uint64_t before = story.server().shard(0).buffers().bytes_in_use();
+    co_await other.remove("orders");
+    co_await gate.wait();
+    EXPECT_EQ(told, k_readers);
+    EXPECT_LE(story.server().shard(0).buffers().bytes_in_use_max(), before + 2_MiB);
+    EXPECT_EQ(co_await other.counter("closed_slow_reader"), 0u);
+  });
+}
+
+// Beside a reader whose answers fill the memory, the answers to small requests pressed it over its bound; and
+// the one who had most of it was closed, though it took them as fast as it could.
+TEST(ServerMemory, AReaderWhoTakesItsAnswersIsNotClosedForTheAnswersOfManyOthers) {
+  constexpr int k_writers = 1000, k_each = 5;
+  ServerStory story;
+  story.setup.server.answer_bytes_max = story.setup.server.send_queue_max = 1_MiB;
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer reader = co_await Peer::greeted(here, server);
+    co_await reader.create("orders");
+    co_await reader.create("read");
+    co_await reader.produce("read", large_batch(800'000));
+    int answered = 0;
+    bool written = false;
+    Gate gate(here);
+    for (int i = 0; i < k_writers; ++i) {
+      gate.spawn([](Reactor& reactor, Address to, int& count) -> Task<void> {
+        Peer peer = co_await Peer::greeted(reactor, to);
+        for (int n = 0; n < k_each; ++n) {
+          const Frame frame = co_await peer.produce("orders", batch_of("x"));
+          if (frame.preamble.type == answer_to(FrameType::produce)) ++count;
+        }
+      }(here, server, answered));
+    }
+    here.spawn([](Gate& writing, bool& done) -> Task<void> {
+      co_await writing.wait();
+      done = true;
+    }(gate, written));
+    while (!written)
+      EXPECT_EQ(values_of((co_await reader.fetch("read", 0, {.max_bytes = 1})).payload).size(), 1u);
+    EXPECT_EQ(answered, k_writers * k_each);
+    EXPECT_EQ(co_await reader.counter("closed_slow_reader"), 0u);
   });
 }
 
