@@ -77,7 +77,9 @@ struct ProducerOptions {
   Duration linger{0};
   // Bytes of batches gathered or on their way, over all partitions; append() refuses beyond.
   std::uint64_t buffered_bytes_max = 32u << 20;
-  Duration timeout{0};  // of a batch, from being sealed; 0: ClientOptions::request_timeout
+  // Of a batch, from being sealed, or from the last delivery of its partition before it was sent, so that
+  // those behind others on a slow way have theirs, too. 0: ClientOptions::request_timeout.
+  Duration timeout{0};
   AfterFailure after_failure = AfterFailure::go_on;
 };
 
