@@ -59,8 +59,7 @@ class Production {
   ProducerOptions options() const {
     return {.acks = flags_.acks,
             .codec = flags_.codec,
-            .batch_bytes =
-                static_cast<std::uint32_t>(std::min<std::uint64_t>(flags_.batch_bytes, k_batch_size_max)),
+            .batch_bytes = static_cast<std::uint32_t>(flags_.batch_bytes),
             .batches_in_flight_max = flags_.batches_in_flight,
             .idempotent = !flags_.no_idempotence,
             .linger = flags_.linger,
@@ -208,8 +207,10 @@ void add_delivery_flags(CLI::App& command, const std::shared_ptr<ProduceFlags>& 
   command.add_flag("--no-create", flags->no_create,
                    "Fail if the topic does not exist, instead of creating it");
   add_number(command, "--partitions", flags->partitions, "Of a topic that is created", {.least = 1});
-  add_size(command, "--batch-bytes", flags->batch_bytes, "Send a batch when it has this size",
-           {.most = k_batch_size_max});
+  add_size(command, "--batch-bytes", flags->batch_bytes,
+           fmt::format("Send a batch when it has this size, {} to {}", format_size(k_batch_size_target_min),
+                       format_size(k_batch_size_max)),
+           {.least = k_batch_size_target_min, .most = k_batch_size_max});
   add_duration(command, "--linger", flags->linger, "Wait so long for more records when a batch could leave")
       ->default_str("0s");
   command.add_flag("--no-idempotence", flags->no_idempotence,

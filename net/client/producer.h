@@ -66,8 +66,8 @@ struct ProducerOptions {
   Acks acks = Acks::durable;
   Codec codec = Codec::none;  // none, lz4 or zstd
   Timestamps timestamps = Timestamps::now;
-  // A batch is full at this size (before compression); a larger record gets a batch of its own, up to
-  // k_batch_size_max.
+  // A batch is full at this size (before compression), at least k_batch_size_target_min; a larger record gets
+  // a batch of its own, up to k_batch_size_max.
   std::uint32_t batch_bytes = k_batch_size_target;
   // A partition; an idempotent producer takes k_producer_batches_kept at most.
   std::uint32_t batches_in_flight_max = k_producer_batches_kept;

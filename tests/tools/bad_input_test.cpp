@@ -91,6 +91,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{{"produce", "t", "-H", "novalue"}, k_exit_usage, "NAME=VALUE"},
         BadInput{{"produce", "t", "--acked", "%q"}, k_exit_usage, "%q"},
         BadInput{{"produce", "t", "--batch-bytes", "1GiB"}, k_exit_usage, "--batch-bytes"},
+        BadInput{{"produce", "t", "--batch-bytes", "1KiB"},
+                 k_exit_usage,
+                 "--batch-bytes: '1KiB' is less than 4 KiB"},
         BadInput{{"produce", "t", "--in-flight", "100"},
                  k_exit_usage,
                  "--in-flight: 100 is more than 5, which is all that can be sent again without writing "
