@@ -56,6 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
                  k_exit_usage,
                  "--retention-interval: '0' is less than 100ms"},
         BadInput{{"serve", "--data", "x", "--retention-interval", "2d"}, k_exit_usage, "is more than 1d"},
+        BadInput{{"serve", "--data", "x", "--buffer-bytes", "1MiB"}, k_exit_usage, "--buffer-bytes"},
         BadInput{{"serve", "--data", "x", "--log-level", "loud"},
                  k_exit_usage,
                  "'loud' is not one of debug, info, warning, error"},
