@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "engine/base/limits.h"
 #include "tests/tools/process.h"
 #include "tools/exit_codes.h"
 
@@ -278,6 +279,8 @@ TEST(Doctor, TellsWhatSoManyShardsTake) {
   auto one = measured("1"), three = measured("3");
   EXPECT_EQ(one["registered memory"]["wanted_bytes"], 8 << 20);
   EXPECT_EQ(three["registered memory"]["wanted_bytes"], 24 << 20);
+  EXPECT_EQ(one["open files"]["wanted"], k_connections_max + k_partitions_max);
+  EXPECT_EQ(three["open files"]["wanted"], 3 * (k_connections_max + k_partitions_max));
   EXPECT_EQ(one["free space"]["needed_bytes"], (4 * 64 + 16) << 20);
   EXPECT_EQ(three["free space"]["needed_bytes"], (3 * 4 * 64 + 16) << 20);
 }
