@@ -77,7 +77,13 @@ class Consumption {
       CO_TRY(Offset from, co_await find_offset(client_, name, flags_.start));
       if (!flags_.partition && partitions > 1 && flags_.start.query == StartOffset::Query::offset)
         from = nearest(from, topic.partitions[i].log_start, end.offset, name);
-      if (flags_.stop_at_end && from >= end.offset) continue;
+      if (flags_.stop_at_end && from >= end.offset) {
+        // Other places are where something is, or will be.
+        const bool is_wrong = flags_.start.query == StartOffset::Query::offset && from > end.offset;
+        if (!is_wrong) continue;
+        co_return fail(ErrorCode::offset_out_of_range, "{}: offset {} is beyond the end, {}", to_string(name),
+                       from.value(), end.offset.value());
+      }
       consumer_.follow(name, from);
       ends_.push_back({name, end.offset});
     }

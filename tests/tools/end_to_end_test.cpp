@@ -177,6 +177,9 @@ TEST_F(EndToEnd, AConsumerBeginsWhereItIsTold) {
   const Finished beyond = millrace({"consume", "t", "-o", "4"});
   EXPECT_EQ(beyond.status, k_exit_failure);
   EXPECT_THAT(beyond.errors, HasSubstr("offset 4"));
+  const Finished to_the_end = millrace({"consume", "t", "-e", "-o", "4"});
+  EXPECT_EQ(to_the_end.status, k_exit_failure);
+  EXPECT_THAT(to_the_end.errors, HasSubstr("t/0: offset 4 is beyond the end, 3"));
 }
 
 TEST_F(EndToEnd, AnOffsetThatSomePartitionsDoNotHaveIsTheirNearestEnd) {
