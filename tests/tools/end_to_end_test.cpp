@@ -167,6 +167,30 @@ TEST_F(EndToEnd, AProducerThatIsInterruptedSaysWhatItWrote) {
   EXPECT_EQ(consume("t"), "one\n");
 }
 
+// It hears signals while it writes, and so it hears the server.
+TEST_F(EndToEnd, AConsumerIsAliveWhileItsOutputStandsStill) {
+  std::string text;
+  for (int i = 0; i < 300'000; ++i) text += "line " + std::to_string(i) + "\n";
+  output_of({"produce", "t"}, text);
+  Process consumer({"consume", "t"}, {{"MILLRACE_SERVER", server_.address()}});
+  EXPECT_EQ(consumer.read_line(), "line 0\n");
+  consumer.signal(SIGINT);
+  consumer.signal(SIGTERM);
+  EXPECT_EQ(consumer.wait(), k_exit_signal + SIGTERM);
+}
+
+TEST_F(EndToEnd, AConsumerThatIsInterruptedPrintsWholeLines) {
+  std::string text;
+  for (int i = 0; i < 300'000; ++i) text += "line " + std::to_string(i) + "\n";
+  output_of({"produce", "t"}, text);
+  Process consumer({"consume", "t"}, {{"MILLRACE_SERVER", server_.address()}});
+  const std::string first = consumer.read_line();
+  consumer.signal(SIGINT);
+  const std::string printed = first + consumer.rest_of_output();
+  EXPECT_TRUE(text.starts_with(printed) && printed.ends_with("\n")) << printed.size();
+  EXPECT_EQ(consumer.wait(), k_exit_ok);
+}
+
 TEST_F(EndToEnd, AConsumerBeginsWhereItIsTold) {
   output_of({"produce", "t"}, "a\nb\nc\n");
   EXPECT_EQ(consume("t", {"-o", "1"}), "b\nc\n");
