@@ -7,14 +7,13 @@
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
 #include "tools/format_string.h"
+#include "tools/output_writer.h"
 #include "tools/start_offset.h"
 #include "tools/terminal.h"
 #include "tools/with_client.h"
 
 namespace millrace::tools {
 namespace {
-
-// Lines leave when this much has gathered, or when nothing more has come.
 
 constexpr const char* k_format_default = "%s\\n";
 
@@ -31,13 +30,19 @@ struct ConsumeFlags {
 // One run of the command.
 class Consumption {
  public:
-  Consumption(const ConsumeFlags& flags, Client& client)
-      : flags_(flags), client_(client), consumer_(client, consumer_options(flags)) {}
+  Consumption(const ConsumeFlags& flags, UringReactor& reactor, Client& client)
+      : flags_(flags),
+        reactor_(reactor),
+        client_(client),
+        consumer_(client, consumer_options(flags)),
+        output_(reactor) {}
 
   Task<int> run() {
-    const int signal = co_await until_signal(client_.reactor(), work());
-    write_output(out_);
+    const int signal = co_await until_signal(reactor_, work());
+    // What was printed leaves whole, unless a second signal says otherwise.
+    const int second = co_await until_signal(reactor_, drain());
     if (!done_) co_return report("consume", done_.error());
+    if (second != 0) co_return k_exit_signal + second;
     // Who follows a topic for ever ends this way.
     const bool is_usual = !flags_.stop_at_end && !flags_.count;
     co_return signal == 0 || is_usual ? k_exit_ok : k_exit_signal + signal;
@@ -48,6 +53,8 @@ class Consumption {
     done_ = co_await follow();
     if (done_) done_ = co_await print_records();
   }
+
+  Task<void> drain() { static_cast<void>(co_await output_.drain()); }
 
   // A follower outlives a restart of the server; one that shall stop at the end has nothing to wait for.
   static ConsumerOptions consumer_options(const ConsumeFlags& flags) {
@@ -77,7 +84,13 @@ class Consumption {
       CO_TRY(Offset from, co_await find_offset(client_, name, flags_.start));
       if (!flags_.partition && partitions > 1 && flags_.start.query == StartOffset::Query::offset)
         from = nearest(from, topic.partitions[i].log_start, end.offset, name);
-      if (flags_.stop_at_end && from >= end.offset) continue;
+      if (flags_.stop_at_end && from >= end.offset) {
+        // Other places are where something is, or will be.
+        const bool is_wrong = flags_.start.query == StartOffset::Query::offset && from > end.offset;
+        if (!is_wrong) continue;
+        co_return fail(ErrorCode::offset_out_of_range, "{}: offset {} is beyond the end, {}", to_string(name),
+                       from.value(), end.offset.value());
+      }
       consumer_.follow(name, from);
       ends_.push_back({name, end.offset});
     }
@@ -100,20 +113,14 @@ class Consumption {
     while (left != 0 && !ended()) {
       while (const ConsumedRecord* record = left == 0 ? nullptr : consumer_.next()) {
         if (flags_.stop_at_end && is_beyond(*record)) continue;
-        flags_.format.print(record->topic, record->partition, record->record, out_);
+        flags_.format.print(record->topic, record->partition, record->record, output_.text());
         --left;
-        if (out_.size() >= k_output_size && put_out() == Output::closed) co_return Result<void>();
+        if (output_.is_full() && co_await output_.room() == Output::closed) co_return Result<void>();
       }
-      if (put_out() == Output::closed) co_return Result<void>();
+      if (co_await output_.drain() == Output::closed) co_return Result<void>();
       if (left != 0 && !ended()) CO_TRY_VOID(co_await consumer_.wait());
     }
     co_return Result<void>();
-  }
-
-  Output put_out() {
-    const Output output = write_output(out_);
-    out_.clear();
-    return output;
   }
 
   [[nodiscard]] bool is_beyond(const ConsumedRecord& record) const {
@@ -136,10 +143,11 @@ class Consumption {
   }
 
   const ConsumeFlags& flags_;
+  UringReactor& reactor_;
   Client& client_;
   Consumer consumer_;
   std::vector<End> ends_;
-  std::string out_;
+  OutputWriter output_;
   Result<void> done_;
 };
 
@@ -168,8 +176,8 @@ void add_consume(CLI::App& program, Run& run) {
   command.footer("Example:\n  millrace consume events -o earliest -e -f '%p/%o %k: %s\\n'");
   command.callback([&run, flags] {
     run = [flags] {
-      const auto consume = [&](UringReactor&, Client& client) -> Task<int> {
-        Consumption consumption(*flags, client);
+      const auto consume = [&](UringReactor& reactor, Client& client) -> Task<int> {
+        Consumption consumption(*flags, reactor, client);
         co_return co_await consumption.run();
       };
       return with_client("consume", flags->server, consume, Signals::are_awaited);

@@ -14,8 +14,8 @@
 namespace millrace::tools {
 namespace {
 
-// The default bound of connections, and as many files again.
-constexpr std::uint64_t k_files_wanted = 8192;
+// All the connections that a shard takes by default, and the segment files of a topic as large as any.
+constexpr std::uint64_t k_files_wanted_of_shard = k_connections_max + k_partitions_max;
 
 Finding kernel() {
   utsname system{};
@@ -62,19 +62,21 @@ std::optional<Finding> idle_processors() {
 }
 
 // The soft limit of files is raised to the hard one by every program here, so that one counts.
-Finding open_files() {
+Finding open_files(std::uint32_t shards) {
+  const std::uint64_t wanted = k_files_wanted_of_shard * shards;
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   const bool unlimited = limit.rlim_max == RLIM_INFINITY;
   Finding finding{.what = "open files",
                   .value = unlimited ? "unlimited" : std::to_string(limit.rlim_max),
                   .meaning = {},
-                  .measured = {{"limit", unlimited ? Json() : Json(limit.rlim_max)}}};
-  if (!unlimited && limit.rlim_max < k_files_wanted) {
+                  .measured = {{"limit", unlimited ? Json() : Json(limit.rlim_max)}, {"wanted", wanted}}};
+  if (!unlimited && limit.rlim_max < wanted) {
     finding.verdict = Verdict::slower;
-    finding.meaning =
-        "Connections and segment files count against it. Raise the hard limit: ulimit -Hn 65536, "
-        "LimitNOFILE= (systemd), --ulimit nofile=65536 (docker).";
+    finding.meaning = fmt::format(
+        "Connections and segment files count against it, up to some {0} of {1} shard{2}. Raise the hard "
+        "limit: ulimit -Hn {0}, LimitNOFILE={0} (systemd), --ulimit nofile={0} (docker).",
+        wanted, shards, shards == 1 ? "" : "s");
   }
   return finding;
 }
@@ -158,7 +160,7 @@ std::vector<Finding> examine(const PlannedServer& server) {
   const auto features = probe_shards(server.shards);
   findings.push_back(uring(features));
   if (features) findings.push_back(registered_memory(*features));
-  findings.push_back(open_files());
+  findings.push_back(open_files(server.shards));
   const std::vector<Finding> disk =
       examine_disk(server, features ? DiskWrites::measure : DiskWrites::leave_out);
   findings.insert(findings.end(), disk.begin(), disk.end());

@@ -25,6 +25,8 @@ class LineSource {
   // Reads on; false at the end of the input, when next() has no more. invalid_argument when a line is too
   // long; what reading gives.
   [[nodiscard]] Task<Result<bool>> more();
+  // How many next() has given.
+  [[nodiscard]] std::uint64_t lines() const { return lines_; }
 
  private:
   void start();

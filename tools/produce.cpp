@@ -2,12 +2,15 @@
 #include "tools/produce.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "engine/base/units.h"
+#include "net/background.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
 #include "tools/line_source.h"
+#include "tools/output_writer.h"
 #include "tools/produce_report.h"
 #include "tools/terminal.h"
 #include "tools/with_client.h"
@@ -17,6 +20,9 @@ namespace {
 
 // What a batch of one record takes beyond the record's key, value and headers.
 constexpr std::uint64_t k_record_overhead = 256;
+// Of a batch on its way: with many partitions, all that the library keeps is, and leaves over one connection.
+// 32 MiB in this time are 280 kB/s.
+constexpr Duration k_delivery_timeout = std::chrono::minutes(2);
 
 ByteView bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));
@@ -29,41 +35,69 @@ class Production {
       : flags_(flags),
         reactor_(reactor),
         client_(client),
-        report_(flags, reactor),
-        producer_(client, options(), [this](const Delivery& delivery) { report_.delivered(delivery); }) {
+        output_(reactor),
+        report_(flags, reactor, output_),
+        producer_(client, options(), [this](const Delivery& delivery) { hear(delivery); }),
+        news_(reactor) {
     for (const auto& [name, value] : flags.headers) headers_.push_back({name, bytes_of(value)});
   }
 
   Task<int> run() {
     report_.start(producer_.statistics());
     int signal = co_await until_signal(reactor_, take_records());
-    // What was taken is sent, unless a second signal says otherwise.
-    if (const int second = co_await until_signal(reactor_, flush()); second != 0) signal = second;
-    report_.finish(done_.has_value());
+    // What was read is sent, unless a second signal says otherwise.
+    if (const int second = co_await until_signal(reactor_, finish()); second != 0) signal = second;
+    report_.finish(done_.has_value(), lines_not_taken());
     if (!done_) co_return report("produce", done_.error());
     co_return signal == 0 ? k_exit_ok : k_exit_signal + signal;
   }
 
  private:
+  // To the end of the input; or until a batch fails, and not until the next line comes, which may be never.
   Task<void> take_records() {
-    done_ = co_await open_topic();
-    if (done_) done_ = flags_.raw.empty() ? co_await produce_lines() : co_await produce_file();
+    const Background taking(take_input());
+    while (!input_taken_ && !batch_failed_) co_await news_.wait();
   }
 
-  Task<void> flush() {
+  Task<void> take_input() {
+    done_ = co_await open_topic();
+    if (done_) done_ = flags_.raw.empty() ? co_await produce_lines() : co_await produce_file();
+    input_taken_ = true;
+    news_.wake_all();
+  }
+
+  void hear(const Delivery& delivery) {
+    report_.delivered(delivery);
+    if (delivery.result) return;
+    batch_failed_ = true;
+    news_.wake_all();
+  }
+
+  Task<void> finish() {
+    // A signal may have come between two lines of those that were read.
+    if (done_ && lines_) done_ = co_await put_lines();
     const Result<void> flushed = co_await producer_.flush();
     // The first batch that failed says more than what failed because of it.
     if (!flushed) done_ = flushed;
+    static_cast<void>(co_await output_.drain());
+  }
+
+  // After this there are no lines any more.
+  std::uint64_t lines_not_taken() {
+    if (!lines_) return 0;
+    while (lines_->next()) {
+    }
+    return lines_->lines() - producer_.statistics().records;
   }
 
   ProducerOptions options() const {
     return {.acks = flags_.acks,
             .codec = flags_.codec,
-            .batch_bytes =
-                static_cast<std::uint32_t>(std::min<std::uint64_t>(flags_.batch_bytes, k_batch_size_max)),
+            .batch_bytes = static_cast<std::uint32_t>(flags_.batch_bytes),
             .batches_in_flight_max = flags_.batches_in_flight,
             .idempotent = !flags_.no_idempotence,
             .linger = flags_.linger,
+            .timeout = k_delivery_timeout,
             .after_failure = AfterFailure::stop};
   }
 
@@ -115,16 +149,25 @@ class Production {
   }
 
   Task<Result<void>> produce_lines() {
-    LineSource lines(reactor_, reactor_.standard_input(), k_batch_size_max - k_record_overhead);
-    for (;;) {
-      while (const auto line = lines.next()) {
-        const RecordView record = record_of(*line);
-        if (append(record)) continue;
+    lines_.emplace(reactor_, reactor_.standard_input(), k_batch_size_max - k_record_overhead);
+    for (bool more = true; more;) {
+      CO_TRY_VOID(co_await put_lines());
+      CO_TRY(more, co_await lines_->more());
+    }
+    co_return Result<void>();
+  }
+
+  // Those that have been read, as fast as their acknowledgements are printed.
+  Task<Result<void>> put_lines() {
+    while (line_ || (line_ = lines_->next())) {
+      const RecordView record = record_of(*line_);
+      if (!append(record)) {
         CO_TRY_VOID(co_await put(record));  // says why, or waits for room
       }
-      CO_TRY(const bool more, co_await lines.more());
-      if (!more) co_return Result<void>();
+      line_.reset();
+      if (output_.is_full()) static_cast<void>(co_await output_.room());
     }
+    co_return Result<void>();
   }
 
   Task<Result<void>> produce_file() {
@@ -145,10 +188,16 @@ class Production {
   ProduceFlags& flags_;
   UringReactor& reactor_;
   Client& client_;
+  OutputWriter output_;
   ProduceReport report_;
   Producer producer_;
   ProducerTopic topic_;
   std::vector<RecordHeader> headers_;
+  std::optional<LineSource> lines_;
+  std::optional<std::string_view> line_;  // the one that is being put
+  bool input_taken_ = false;
+  bool batch_failed_ = false;
+  WaitQueue news_;  // either of these
   Result<void> done_;
 };
 
@@ -208,8 +257,10 @@ void add_delivery_flags(CLI::App& command, const std::shared_ptr<ProduceFlags>& 
   command.add_flag("--no-create", flags->no_create,
                    "Fail if the topic does not exist, instead of creating it");
   add_number(command, "--partitions", flags->partitions, "Of a topic that is created", {.least = 1});
-  add_size(command, "--batch-bytes", flags->batch_bytes, "Send a batch when it has this size",
-           {.most = k_batch_size_max});
+  add_size(command, "--batch-bytes", flags->batch_bytes,
+           fmt::format("Send a batch when it has this size, {} to {}", format_size(k_batch_size_target_min),
+                       format_size(k_batch_size_max)),
+           {.least = k_batch_size_target_min, .most = k_batch_size_max});
   add_duration(command, "--linger", flags->linger, "Wait so long for more records when a batch could leave")
       ->default_str("0s");
   command.add_flag("--no-idempotence", flags->no_idempotence,

@@ -93,10 +93,9 @@ void ProduceReport::print_progress() {
 
 void ProduceReport::delivered(const Delivery& delivery) {
   if (!flags_.acked || !delivery.result) return;
-  lines_.clear();
   const Result<void> printed = print_acked(delivery);
   CHECK(printed, "a batch that this program built: {}", printed.error().message);
-  write_output(lines_);
+  output_.leave();
 }
 
 Result<void> ProduceReport::print_acked(const Delivery& delivery) {
@@ -109,11 +108,11 @@ Result<void> ProduceReport::print_acked(const Delivery& delivery) {
     if (!more) return {};
     const Offset base = delivery.result->base_offset;
     record.offset = base.value() < 0 ? base : base + i;
-    flags_.acked->print(delivery.topic, delivery.partition, record, lines_);
+    flags_.acked->print(delivery.topic, delivery.partition, record, output_.text());
   }
 }
 
-void ProduceReport::finish(bool succeeded) {
+void ProduceReport::finish(bool succeeded, std::uint64_t not_taken) {
   if (watched_) *watched_ = nullptr;
   if (progress_shown_) write_error("\r\x1b[K");
   const ProducerStatistics& all = *statistics_;
@@ -131,9 +130,11 @@ void ProduceReport::finish(bool succeeded) {
                         milliseconds(all.latency.percentile(50)), milliseconds(all.latency.percentile(99)),
                         milliseconds(all.latency.percentile(99.9)), milliseconds(all.latency.max()));
   }
-  if (all.records_failed != 0) text += fmt::format("{} not written\n", records(all.records_failed));
-  if (all.records_unknown != 0)
-    text += fmt::format("{} may or may not have been written\n", records(all.records_unknown));
+  const std::uint64_t not_written = all.records_failed + not_taken;
+  if (not_written != 0) text += fmt::format("{} not written\n", records(not_written));
+  // Those that have met no fate are on their way when a second signal ends it.
+  const std::uint64_t unknown = all.records - all.records_delivered - all.records_failed;
+  if (unknown != 0) text += fmt::format("{} may or may not have been written\n", records(unknown));
   write_error(text);
 }
 

@@ -81,8 +81,10 @@ int serve(ServeFlags& flags) {
   flags.shards.ring.signals = true;
   flags.shards.log = make_log_sink(flags.log_level);
   if (auto planned = plan_memory(flags.shards.buffers, flags.node.server, flags.node.log, flags.shards.count);
-      !planned)
-    return report("serve", planned.error());
+      !planned) {
+    report("serve", planned.error());
+    return k_exit_usage;
+  }
   Node node(flags.node, flags.shards.count);
   Result<void> result;
   const auto threads = ShardThreads::start(flags.shards, [&](UringReactor& reactor) -> Task<void> {

@@ -23,11 +23,15 @@ Output write_output(std::string_view text) {
       pollfd ready{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
       ::poll(&ready, 1, -1);
     } else if (errno != EINTR) {
-      write_error(fmt::format("millrace: cannot write to standard output: {}\n", std::strerror(errno)));
-      std::_Exit(k_exit_failure);
+      end_without_output(std::strerror(errno));
     }
   }
   return Output::open;
+}
+
+void end_without_output(std::string_view reason) {
+  write_error(fmt::format("millrace: cannot write to standard output: {}\n", reason));
+  std::_Exit(k_exit_failure);
 }
 
 void write_error(std::string_view text) {

@@ -15,8 +15,11 @@ enum class Output { open, closed };
 inline constexpr std::size_t k_output_size = 256u << 10;
 
 // Writes all of it to standard output; `closed` when nobody reads there any more (a pipe into `head`), which
-// is no error. Any other failure ends the process with a message.
+// is no error. Any other failure ends the process with a message. It takes as long as whoever reads there:
+// what has requests under way uses an OutputWriter.
 Output write_output(std::string_view text);
+// The end of a process that has something to say, and nowhere to say it.
+[[noreturn]] void end_without_output(std::string_view reason);
 // The same to standard error, where failures are of no interest.
 void write_error(std::string_view text);
 

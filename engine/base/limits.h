@@ -36,6 +36,8 @@ inline constexpr std::uint32_t k_batch_size_max = 8u << 20;
 // twice the time that a batch takes to fill.
 inline constexpr std::uint32_t k_batch_size_target =
     (512u << 10) - k_block_size;  // with header and padding in a 512 KiB buffer
+// The least that it may be told to gather: the smallest block of the buffers.
+inline constexpr std::uint32_t k_batch_size_target_min = k_block_size;
 // Payloads from here on take the zero-copy path: received in place and written straight to their segment.
 inline constexpr std::uint32_t k_direct_size_min = 64u << 10;
 // What one compressed batch may hold when a reader inflates it, and the largest window of its codec: the

@@ -77,7 +77,7 @@ constexpr ErrnoRow k_rows[] = {
     {EINVAL, any_of(Verb::accept), false, ErrorCode::cancelled, "the listener was shut down"},
     {ECONNRESET, k_socket, false, ErrorCode::connection_lost, ""},
     {ECONNABORTED, k_socket, false, ErrorCode::connection_lost, ""},
-    {EPIPE, k_socket, false, ErrorCode::connection_lost, ""},
+    {EPIPE, k_socket | any_of(Verb::write), false, ErrorCode::connection_lost, ""},
     {ENOTCONN, k_socket, false, ErrorCode::connection_lost, ""},
     {ETIMEDOUT, k_socket, false, ErrorCode::connection_lost, ""},
     {EHOSTUNREACH, k_socket, false, ErrorCode::connection_lost, ""},

@@ -20,6 +20,10 @@ namespace {
 constexpr std::uint8_t k_attempts_max = 16;
 constexpr std::size_t k_idle_pipes_max = 4;
 
+bool is_stream(const Request& wanted) {
+  return (wanted.verb == Verb::read || wanted.verb == Verb::write) && uring_handle(wanted.handle).stream;
+}
+
 Outcome counted(std::uint64_t count) {
   Outcome outcome;
   outcome.count = count;
@@ -31,6 +35,12 @@ Outcome counted(std::uint64_t count) {
 bool UringReactor::again(std::uint32_t slot, int error) {
   Flight& flight = flights_[slot];
   const Verb verb = request(slot).verb;
+  // Whoever shares the stream has made it non-blocking: the kernel does not wait then by itself.
+  if (error == EAGAIN && !flight.cancelled && is_stream(request(slot))) {
+    flight.step = Step::await;
+    submit_operation(slot);
+    return true;
+  }
   const bool passing = is_passing(verb, verb == Verb::write && flight.step == Step::sync, error);
   if (!passing || flight.cancelled || ++flight.attempts > k_attempts_max) return false;
   submit_operation(slot);
@@ -44,6 +54,10 @@ void UringReactor::complete(std::uint32_t slot, int result, unsigned flags) {
   if (result < 0) {
     if (!again(slot, -result)) complete_with_error(slot, -result);
     return;
+  }
+  if (flight.step == Step::await) {
+    flight.step = Step::first;
+    return flight.cancelled ? end_with_error(slot, ECANCELED) : submit_operation(slot);
   }
   const auto count = static_cast<std::uint64_t>(result);
   switch (wanted.verb) {

@@ -37,8 +37,8 @@ struct Flight {
     soon,    // to be done by a plain system call in the next turn, or ended there with `error`
     timer,   // sleeps
   };
-  // Verbs that take more than one kernel operation.
-  enum class Step : std::uint8_t { first, sync, drain };
+  // Verbs that take more than one kernel operation. await: a stream that would block can be used again.
+  enum class Step : std::uint8_t { first, sync, drain, await };
 
   State state = State::idle;
   Step step = Step::first;

@@ -49,7 +49,8 @@ class UringReactor final : public Reactor {
   [[nodiscard]] std::shared_ptr<RegisteredRegion> region() const { return region_; }
 
   // Standard input and output as files. Positions are ignored: reads return what there is, at least a byte,
-  // and 0 at the end; writes follow each other. For tools.
+  // and 0 at the end; writes follow each other, with connection_lost when nobody reads there any more. For
+  // tools.
   [[nodiscard]] File standard_input();
   [[nodiscard]] File standard_output();
 

@@ -182,6 +182,7 @@ void UringReactor::fill_in_read_or_write(io_uring_sqe& sqe, std::uint32_t slot) 
   if (flight.step == Step::sync) return io_uring_prep_fsync(&sqe, handle.fd, IORING_FSYNC_DATASYNC);
 
   const bool writes = wanted.verb == Verb::write;
+  if (flight.step == Step::await) return io_uring_prep_poll_add(&sqe, handle.fd, writes ? POLLOUT : POLLIN);
   const std::uint64_t position = position_of(wanted, flight);
   const unsigned count = fill_in_ranges(slot);
   const auto length = static_cast<unsigned>(flight.ranges[0].iov_len);

@@ -72,8 +72,8 @@ struct ProducerOptions {
   Acks acks = Acks::durable;
   Codec codec = Codec::none;  // none, lz4 or zstd
   Timestamps timestamps = Timestamps::now;
-  // A batch is full at this size (before compression); a larger record gets a batch of its own, up to
-  // k_batch_size_max.
+  // A batch is full at this size (before compression), at least k_batch_size_target_min; a larger record gets
+  // a batch of its own, up to k_batch_size_max.
   std::uint32_t batch_bytes = k_batch_size_target;
   // A partition; an idempotent producer takes k_producer_batches_kept at most.
   std::uint32_t batches_in_flight_max = k_producer_batches_kept;
@@ -83,7 +83,9 @@ struct ProducerOptions {
   Duration linger{0};
   // Bytes of batches gathered or on their way, over all partitions; append() refuses beyond.
   std::uint64_t buffered_bytes_max = 32u << 20;
-  Duration timeout{0};  // of a batch, from being sealed; 0: ClientOptions::request_timeout
+  // Of a batch, from being sealed, or from the last delivery of its partition before it was sent, so that
+  // those behind others on a slow way have theirs, too. 0: ClientOptions::request_timeout.
+  Duration timeout{0};
   AfterFailure after_failure = AfterFailure::go_on;
 
   friend bool operator==(const ProducerOptions&, const ProducerOptions&) = default;

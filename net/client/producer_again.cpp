@@ -7,10 +7,13 @@
 
 namespace millrace {
 
-Duration ProducerState::time_left(const Sealed& batch) const {
+// Of a batch that is about to be sent for the first time. While those before it are delivered one by one it
+// waits for its turn, however long that takes: on a slow way full buffers take longer than one timeout. Where
+// nothing is delivered, all that wait end together.
+MonotonicTime ProducerState::due(const Partition& from, const Sealed& batch) const {
   const Duration timeout =
       options_.timeout == Duration::zero() ? client_.options().request_timeout : options_.timeout;
-  return batch.sealed_at + timeout - reactor_.now();
+  return std::max(batch.sealed_at, from.delivered_at) + timeout;
 }
 
 // Out of order says that the log lacks a batch before this one. It is no proof that no earlier attempt of
@@ -56,7 +59,7 @@ bool ProducerState::wants_again(const Partition& from, Sealed& batch, const Erro
     default:
       return false;
   }
-  return !stopped_ && time_left(batch) > Duration::zero();
+  return !stopped_ && reactor_.now() < batch.due;
 }
 
 // Whether batches may be sent as they come.

@@ -9,7 +9,6 @@
 namespace millrace {
 namespace {
 
-constexpr std::uint32_t k_size_expected_min = 4u << 10;
 // What a record takes in a batch beyond its key, value and headers: lengths, deltas and attributes.
 constexpr std::uint32_t k_record_overhead_max = 64;
 
@@ -25,7 +24,7 @@ ProducerState::ProducerState(Client& client, ProducerOptions options, Producer::
       options_(options),
       on_delivery_(std::move(on_delivery)),
       changed_(client.reactor()) {
-  options_.batch_bytes = std::clamp(options_.batch_bytes, k_size_expected_min, k_batch_size_max);
+  options_.batch_bytes = std::clamp(options_.batch_bytes, k_batch_size_target_min, k_batch_size_max);
   options_.batches_in_flight_max = std::max(options_.batches_in_flight_max, 1u);
   if (options_.acks == Acks::none) options_.idempotent = false;
   if (options_.idempotent)
@@ -49,7 +48,7 @@ ProducerTopic ProducerState::add_topic(std::string name, std::uint32_t partition
     topic.partitions.push_back({.topic = topic,
                                 .number = i,
                                 .open = {},
-                                .size_expected = k_size_expected_min,
+                                .size_expected = k_batch_size_target_min,
                                 .ready = {},
                                 .on_the_way = {},
                                 .waits = {}});
@@ -172,7 +171,7 @@ void ProducerState::seal(Partition& from) {
   if (from.open->count() != 0) {
     const std::uint32_t size = from.open->size();
     // Batches of about the same size follow: their memory is taken at once.
-    from.size_expected = std::clamp(std::bit_ceil(size), k_size_expected_min, options_.batch_bytes);
+    from.size_expected = std::clamp(std::bit_ceil(size), k_batch_size_target_min, options_.batch_bytes);
     put_ready(from, *from.open);
     if (from.topic.sticky == from.number)
       from.topic.sticky = (from.number + 1) % static_cast<std::uint32_t>(from.topic.partitions.size());

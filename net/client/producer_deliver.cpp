@@ -119,6 +119,7 @@ void ProducerState::launch(Partition& from) {
     return;
   }
   while (from.on_the_way.size() < options_.batches_in_flight_max && !from.ready.empty()) {
+    from.ready.front().due = due(from, from.ready.front());
     from.on_the_way.splice(from.on_the_way.end(), from.ready, from.ready.begin());
     send_off(from, std::prev(from.on_the_way.end()));
   }
@@ -145,7 +146,7 @@ void ProducerState::send_off(Partition& from, Place batch) {
 Task<void> ProducerState::deliver(Self self, Partition& from, Place batch) {
   ProducerState& me = *self;
   if (me.closed_) co_return;
-  const Duration left = me.time_left(*batch);
+  const Duration left = batch->due - me.reactor_.now();
   Result<Produced> result;
   if (!batch->batch) {
     result = fail(batch->batch.error());
@@ -180,6 +181,7 @@ void ProducerState::finish(Partition& from, Place place, Result<Produced> result
     from.begins_epoch = from.begins_epoch || (batch.stamp.is_idempotent() && !stopped_);
   } else {
     from.pause = Duration::zero();
+    from.delivered_at = reactor_.now();
   }
   buffered_ -= batch.bytes;
   pool_empty_ = false;

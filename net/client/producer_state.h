@@ -51,6 +51,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
     std::uint32_t count = 0;
     std::uint64_t round = 0;  // of flushes
     MonotonicTime sealed_at{};
+    MonotonicTime due{};  // once it is on the way
     ProducerStamp stamp{};
     bool again = false;        // to be sent again when all others on the way have been answered
     bool out_of_step = false;  // because the server misses one before it: this one is not in the log
@@ -73,6 +74,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
     bool gave_up = false;          // in this epoch, a batch's fate was reported as unknown: it may come late
     bool resuming = false;         // a task will send again
     Duration pause{0};             // before it does; grows until a batch is delivered
+    MonotonicTime delivered_at{};  // when one was, last
     bool departing = false;        // a task will seal what is open
     Waits waits;                   // in the order of their records
   };
@@ -108,7 +110,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   static Task<void> resume(Self self, Partition& partition);
   Task<Result<void>> begin_epoch(Partition& partition);
   void fail_all(Partition& partition, const Error& error);
-  [[nodiscard]] Duration time_left(const Sealed& batch) const;
+  [[nodiscard]] MonotonicTime due(const Partition& partition, const Sealed& batch) const;
   void count(const Sealed& batch, const Result<Produced>& result, Duration latency);
 
   Client& client_;

@@ -97,6 +97,35 @@ TEST_F(ProducerTest, AtMostSoManyBatchesAreOnTheWay) {
   });
 }
 
+// Five batches are there from the beginning, and each takes 20 s of a timeout of 30.
+TEST_F(ProducerTest, ABatchHasItsTimeFromWhenThoseBeforeItAreDelivered) {
+  server_.on_produce = [](std::uint64_t) { return Reply::hold; };
+  run([&](Client& client) -> Task<void> {
+    Producer producer(client, {.batch_bytes = 4096, .batches_in_flight_max = 1});
+    const auto topic = *co_await producer.open("events");
+    for (int i = 0; i < 5; ++i) append(producer, topic, std::string(4000, 'x'));
+    for (int i = 0; i < 5; ++i) {
+      static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(20)));
+      server_.release();
+    }
+    EXPECT_TRUE((co_await producer.flush()).has_value());
+    EXPECT_EQ(producer.statistics().records_delivered, 5u);
+  });
+}
+
+TEST_F(ProducerTest, BatchesBehindOneThatIsNeverAnsweredEndWithIt) {
+  server_.on_produce = [](std::uint64_t) { return Reply::silence; };
+  run([&](Client& client) -> Task<void> {
+    Producer producer(client, {.batch_bytes = 4096, .batches_in_flight_max = 1, .idempotent = false});
+    const auto topic = *co_await producer.open("events");
+    const MonotonicTime begin = client.reactor().now();
+    for (int i = 0; i < 5; ++i) append(producer, topic, std::string(4000, 'x'));
+    EXPECT_EQ((co_await producer.flush()).error().code, ErrorCode::timed_out);
+    EXPECT_LT(client.reactor().now() - begin, std::chrono::seconds(31));
+    EXPECT_EQ(producer.statistics().records_failed, 4u);
+  });
+}
+
 TEST_F(ProducerTest, AppendRefusesBeyondItsBoundUntilThereIsRoom) {
   run([](Client& client) -> Task<void> {
     Producer producer(client, {.batch_bytes = 4096, .buffered_bytes_max = 64 << 10});

@@ -121,6 +121,7 @@ TEST(ErrnoTable, WellKnownReasonsHaveTheirCodes) {
       {Verb::receive, ECONNRESET, ErrorCode::connection_lost},
       {Verb::send, EPIPE, ErrorCode::connection_lost},
       {Verb::transfer, EPIPE, ErrorCode::connection_lost},
+      {Verb::write, EPIPE, ErrorCode::connection_lost},
       {Verb::accept, EMFILE, ErrorCode::overloaded},
   };
   for (const auto& [verb, error, code] : cases) {

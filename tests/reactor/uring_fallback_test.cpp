@@ -345,6 +345,38 @@ TEST(UringProcess, StandardOutputTakesBytesInOrder) {
   EXPECT_EQ(std::filesystem::file_size(path), 1000U);
 }
 
+// O_NONBLOCK belongs to the pipe's end, whoever has it open.
+TEST(UringProcess, AStreamThatSomebodyMadeNonBlockingIsWaitedFor) {
+  int in[2], out[2];
+  ASSERT_EQ(::pipe2(in, O_NONBLOCK), 0);
+  ASSERT_EQ(::pipe2(out, O_NONBLOCK), 0);
+  const UniqueFd input_before(::dup(STDIN_FILENO)), output_before(::dup(STDOUT_FILENO));
+  ::dup2(in[0], STDIN_FILENO);
+  ::dup2(out[1], STDOUT_FILENO);
+  ::close(in[0]);
+  ::close(out[1]);
+  const UniqueFd writer(in[1]), reader(out[0]);
+  must(run_uring({}, [&](UringReactor& reactor) -> Task<void> {
+    const File input = reactor.standard_input(), output = reactor.standard_output();
+    auto reading = reactor.read(input, space(reactor, 4096), 0);
+    co_await next_turn(reactor);
+    EXPECT_EQ(::write(writer.get(), "one", 3), 3);
+    EXPECT_EQ(must(co_await reading), 3U);
+    constexpr std::uint32_t k_size = 1u << 20;  // more than a pipe takes
+    auto writing = reactor.write(output, space(reactor, k_size), 0, Sync::no);
+    std::vector<char> piece(k_size);
+    std::uint64_t taken = 0;
+    while (taken < k_size) {
+      co_await next_turn(reactor);
+      const ssize_t count = ::read(reader.get(), piece.data(), piece.size());
+      if (count > 0) taken += static_cast<std::uint64_t>(count);
+    }
+    EXPECT_EQ(must(co_await writing), k_size);
+  }));
+  ::dup2(input_before.get(), STDIN_FILENO);
+  ::dup2(output_before.get(), STDOUT_FILENO);
+}
+
 TEST(UringShards, ValuesComeBackFromASingleReactor) {
   EXPECT_EQ(must(run_uring({},
                            [](UringReactor& reactor) -> Task<std::string> {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "engine/base/limits.h"
 #include "tests/tools/process.h"
 #include "tools/exit_codes.h"
 
@@ -56,6 +57,7 @@ INSTANTIATE_TEST_SUITE_P(
                  k_exit_usage,
                  "--retention-interval: '0' is less than 100ms"},
         BadInput{{"serve", "--data", "x", "--retention-interval", "2d"}, k_exit_usage, "is more than 1d"},
+        BadInput{{"serve", "--data", "x", "--buffer-bytes", "1MiB"}, k_exit_usage, "--buffer-bytes"},
         BadInput{{"serve", "--data", "x", "--log-level", "loud"},
                  k_exit_usage,
                  "'loud' is not one of debug, info, warning, error"},
@@ -91,6 +93,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{{"produce", "t", "-H", "novalue"}, k_exit_usage, "NAME=VALUE"},
         BadInput{{"produce", "t", "--acked", "%q"}, k_exit_usage, "%q"},
         BadInput{{"produce", "t", "--batch-bytes", "1GiB"}, k_exit_usage, "--batch-bytes"},
+        BadInput{{"produce", "t", "--batch-bytes", "1KiB"},
+                 k_exit_usage,
+                 "--batch-bytes: '1KiB' is less than 4 KiB"},
         BadInput{{"produce", "t", "--in-flight", "100"},
                  k_exit_usage,
                  "--in-flight: 100 is more than 5, which is all that can be sent again without writing "
@@ -274,6 +279,8 @@ TEST(Doctor, TellsWhatSoManyShardsTake) {
   auto one = measured("1"), three = measured("3");
   EXPECT_EQ(one["registered memory"]["wanted_bytes"], 8 << 20);
   EXPECT_EQ(three["registered memory"]["wanted_bytes"], 24 << 20);
+  EXPECT_EQ(one["open files"]["wanted"], k_connections_max + k_partitions_max);
+  EXPECT_EQ(three["open files"]["wanted"], 3 * (k_connections_max + k_partitions_max));
   EXPECT_EQ(one["free space"]["needed_bytes"], (4 * 64 + 16) << 20);
   EXPECT_EQ(three["free space"]["needed_bytes"], (3 * 4 * 64 + 16) << 20);
 }

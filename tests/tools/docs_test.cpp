@@ -24,15 +24,14 @@ std::string page(const std::string& name) {
   return std::move(text).str();
 }
 
-using Flags = std::set<std::string>;
+// What is said of each flag.
+using Flags = std::map<std::string, std::string>;
 using FlagsByCommand = std::map<std::string, Flags>;
 
-// All that `pattern`'s first group finds.
-Flags found(const std::string& text, const std::regex& pattern) {
-  Flags flags;
-  for (std::sregex_iterator at(text.begin(), text.end(), pattern), end; at != end; ++at)
-    flags.insert(at->str(1));
-  return flags;
+std::set<std::string> names_of(const Flags& flags) {
+  std::set<std::string> names;
+  for (const auto& [name, text] : flags) names.insert(name);
+  return names;
 }
 
 // By "topic create"; the program's own by "millrace".
@@ -40,19 +39,26 @@ FlagsByCommand flags_of_help() {
   FlagsByCommand all;
   std::istringstream help(run({"--help-all"}).output);
   std::string command;
-  const std::regex usage("Usage: millrace((?: [a-z]+)*).*"), flag("  (?:-., |    )(--[a-z-]+).*");
+  std::string* text = nullptr;  // of the flag whose lines these are
+  const std::regex usage("Usage: millrace((?: [a-z]+)*).*"), flag("  (?:-., |    )(--[a-z-]+)(.*)"),
+      more(" {30}(.*)");
   for (std::string line; std::getline(help, line);) {
     std::smatch match;
     if (std::regex_match(line, match, usage)) {
       command = match.length(1) == 0 ? "millrace" : match.str(1).substr(1);
     } else if (std::regex_match(line, match, flag)) {
-      all[command].insert(match.str(1));
+      text = &all[command][match.str(1)];
+      *text = match.str(2);
+    } else if (text != nullptr && std::regex_match(line, match, more)) {
+      *text += " " + match.str(1);
+    } else {
+      text = nullptr;
     }
   }
   return all;
 }
 
-// The first column of the tables below each "### `topic create`".
+// The tables below each "### `topic create`": the flags of the first column, and the second one.
 FlagsByCommand flags_of_page() {
   FlagsByCommand all;
   std::istringstream text(page("cli.md"));
@@ -65,7 +71,10 @@ FlagsByCommand flags_of_page() {
     } else if (line.starts_with("## ")) {
       command.clear();
     } else if (!command.empty() && line.starts_with("| ")) {
-      all[command].merge(found(line.substr(0, line.find(" | ")), flag));
+      const std::size_t end = line.find(" | ");
+      const std::string names = line.substr(0, end);
+      for (std::sregex_iterator at(names.begin(), names.end(), flag), last; at != last; ++at)
+        all[command][at->str(1)] = line.substr(end);
     }
   }
   return all;
@@ -74,12 +83,42 @@ FlagsByCommand flags_of_page() {
 TEST(CliPage, ListsTheFlagsOfEveryCommandAndNoOthers) {
   FlagsByCommand of_help = flags_of_help(), of_page = flags_of_page();
   EXPECT_GE(of_help.size(), 15u);
-  const Flags common = of_page.extract("Of several commands").mapped();
-  EXPECT_EQ(common, (Flags{"--help", "--server", "--format"}));
+  const std::set<std::string> common = names_of(of_page.extract("Of several commands").mapped());
+  EXPECT_EQ(common, (std::set<std::string>{"--help", "--server", "--format"}));
   for (auto& [command, flags] : of_help) {
     for (const std::string& flag : common) flags.erase(flag);
-    EXPECT_EQ(of_page[command], flags) << command;
+    EXPECT_EQ(names_of(of_page[command]), names_of(flags)) << command;
   }
+}
+
+// "(64 MiB)", "(`.`)", "(half of the processors, 8 at most)" or "0s (default)".
+bool says_default(const std::string& text, const std::string& value) {
+  for (const std::string& said :
+       {"(" + value + ")", "(`" + value + "`)", "(" + value + ", ", value + " (default)"}) {
+    if (text.find(said) != std::string::npos) return true;
+  }
+  return false;
+}
+
+TEST(CliPage, HasTheDefaultsThatTheHelpHas) {
+  FlagsByCommand of_page = flags_of_page();
+  const Flags common = of_page.extract("Of several commands").mapped();
+  // Without what depends on the machine: "[default: half of the processors, here 4]".
+  const std::regex stands_there("\\[default: (.*?)(?:, here [0-9]+)?\\]");
+  std::size_t compared = 0;
+  for (const auto& [command, flags] : flags_of_help()) {
+    of_page[command].insert(common.begin(), common.end());
+    for (const auto& [flag, text] : flags) {
+      std::smatch match;
+      const std::string& said = of_page[command][flag];
+      if (!std::regex_search(text, match, stands_there) || said.find("as in `") != std::string::npos)
+        continue;
+      EXPECT_TRUE(says_default(said, match.str(1)))
+          << command << ' ' << flag << ": " << match.str(1) << " is not in: " << said;
+      ++compared;
+    }
+  }
+  EXPECT_GE(compared, 35u);
 }
 
 TEST(OperationsPage, HasTheLimitsThatAreInForce) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <set>
 #include <signal.h>
 #include <sstream>
@@ -167,6 +168,90 @@ TEST_F(EndToEnd, AProducerThatIsInterruptedSaysWhatItWrote) {
   EXPECT_EQ(consume("t"), "one\n");
 }
 
+TEST_F(EndToEnd, AProducerWhoseBatchFailedDoesNotWaitForAnotherLine) {
+  Process producer({"produce", "t", "--acked", "%s\\n"}, {{"MILLRACE_SERVER", server_.address()}});
+  producer.write_input("one\n");
+  EXPECT_EQ(producer.read_line(), "one\n");
+  output_of({"topic", "delete", "t"});
+  producer.write_input("two\nthree\n");
+  EXPECT_EQ(producer.wait(), k_exit_failure);
+  const std::string errors = producer.errors();
+  EXPECT_THAT(errors, HasSubstr("\n2 records not written\n"));
+  EXPECT_THAT(errors, HasSubstr("\nmillrace produce: "));
+}
+
+// 64 of the large lines fill the producer's 32 MiB. The next one waits for room: all of it but 4 KiB has been
+// read when those behind it are in the pipe, which takes 64 KiB.
+TEST_F(EndToEnd, LinesThatWereReadAndNotSentAreCounted) {
+  Process producer({"produce", "t", "--no-idempotence", "--acked", "%S\\n"},
+                   {{"MILLRACE_SERVER", server_.address()}});
+  producer.write_input("one\n");
+  EXPECT_EQ(producer.read_line(), "3\n");
+  server_.process().signal(SIGSTOP);
+  for (int i = 0; i < 65; ++i) producer.write_input(std::string(512 << 10, 'x') + "\n");
+  for (int i = 0; i < 60; ++i) producer.write_input(std::string(1023, 'x') + "\n");
+  server_.process().signal(SIGKILL);
+  EXPECT_EQ(producer.wait(), k_exit_unknown);
+  const std::string errors = producer.errors();
+  const auto count_of = [&](const std::string& what) {
+    std::smatch match;
+    const bool found = std::regex_search(errors, match, std::regex("\n([0-9]+) records? " + what));
+    return found ? std::stoi(match.str(1)) : 0;
+  };
+  EXPECT_GE(count_of("not written") + count_of("may or may not have been written"), 65) << errors;
+}
+
+TEST_F(EndToEnd, ASecondSignalLeavesRecordsOnTheirWayUnknown) {
+  Process producer({"produce", "t", "--acked", "%S\\n"}, {{"MILLRACE_SERVER", server_.address()}});
+  producer.write_input("one\n");
+  EXPECT_EQ(producer.read_line(), "3\n");
+  server_.process().signal(SIGSTOP);
+  // More than the pipe takes three times over: the first of them have become records when the last one is in.
+  for (int i = 0; i < 200; ++i) producer.write_input(std::string(1023, 'x') + "\n");
+  producer.signal(SIGINT);
+  producer.signal(SIGTERM);
+  EXPECT_EQ(producer.wait(), k_exit_signal + SIGTERM);
+  EXPECT_THAT(producer.errors(),
+              testing::ContainsRegex("\n[0-9]+ records may or may not have been written\n"));
+}
+
+// Nobody reads what the first lines print, and the pipe does not hold it.
+TEST_F(EndToEnd, AProducerSendsWhileItsOutputStandsStill) {
+  Process producer({"produce", "t", "--acked", "%s\\n"}, {{"MILLRACE_SERVER", server_.address()}});
+  for (int i = 0; i < 200; ++i) producer.write_input(std::string(1023, 'x') + "\n");
+  EXPECT_EQ(producer.read_line().size(), 1024u);
+  producer.write_input("last\n");
+  Process consumer({"consume", "t", "-n", "201", "-f", "%S\\n"}, {{"MILLRACE_SERVER", server_.address()}});
+  EXPECT_EQ(consumer.wait(), k_exit_ok);
+  producer.close_input();
+  EXPECT_THAT(producer.rest_of_output(), testing::EndsWith("x\nlast\n"));
+  EXPECT_EQ(producer.wait(), k_exit_ok);
+}
+
+// It hears signals while it writes, and so it hears the server.
+TEST_F(EndToEnd, AConsumerIsAliveWhileItsOutputStandsStill) {
+  std::string text;
+  for (int i = 0; i < 300'000; ++i) text += "line " + std::to_string(i) + "\n";
+  output_of({"produce", "t"}, text);
+  Process consumer({"consume", "t"}, {{"MILLRACE_SERVER", server_.address()}});
+  EXPECT_EQ(consumer.read_line(), "line 0\n");
+  consumer.signal(SIGINT);
+  consumer.signal(SIGTERM);
+  EXPECT_EQ(consumer.wait(), k_exit_signal + SIGTERM);
+}
+
+TEST_F(EndToEnd, AConsumerThatIsInterruptedPrintsWholeLines) {
+  std::string text;
+  for (int i = 0; i < 300'000; ++i) text += "line " + std::to_string(i) + "\n";
+  output_of({"produce", "t"}, text);
+  Process consumer({"consume", "t"}, {{"MILLRACE_SERVER", server_.address()}});
+  const std::string first = consumer.read_line();
+  consumer.signal(SIGINT);
+  const std::string printed = first + consumer.rest_of_output();
+  EXPECT_TRUE(text.starts_with(printed) && printed.ends_with("\n")) << printed.size();
+  EXPECT_EQ(consumer.wait(), k_exit_ok);
+}
+
 TEST_F(EndToEnd, AConsumerBeginsWhereItIsTold) {
   output_of({"produce", "t"}, "a\nb\nc\n");
   EXPECT_EQ(consume("t", {"-o", "1"}), "b\nc\n");
@@ -177,6 +262,9 @@ TEST_F(EndToEnd, AConsumerBeginsWhereItIsTold) {
   const Finished beyond = millrace({"consume", "t", "-o", "4"});
   EXPECT_EQ(beyond.status, k_exit_failure);
   EXPECT_THAT(beyond.errors, HasSubstr("offset 4"));
+  const Finished to_the_end = millrace({"consume", "t", "-e", "-o", "4"});
+  EXPECT_EQ(to_the_end.status, k_exit_failure);
+  EXPECT_THAT(to_the_end.errors, HasSubstr("t/0: offset 4 is beyond the end, 3"));
 }
 
 TEST_F(EndToEnd, AnOffsetThatSomePartitionsDoNotHaveIsTheirNearestEnd) {
