@@ -30,8 +30,12 @@ Result<std::string> look_up(const std::string& host) {
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (const int rc = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); rc != 0)
+  if (const int rc = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); rc != 0) {
+    // Always loopback, also where nobody has said so (RFC 6761, section 6.3): a minimal system has no hosts
+    // file.
+    if (host == "localhost") return "127.0.0.1";
     return unresolved(host, rc);
+  }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
   // IPv4 first where a name has both: servers listen on 127.0.0.1 unless told otherwise.
   const addrinfo* best = found;

@@ -148,7 +148,9 @@ TEST(Address, IsParsedAndPrinted) {
     ASSERT_TRUE(address.has_value()) << address.error().message;
     EXPECT_EQ(to_string(*address), text);
   }
-  EXPECT_EQ(parse_address("localhost:7420")->port, 7420);
+  const auto local = parse_address("localhost:7420");
+  ASSERT_TRUE(local.has_value()) << local.error().message;
+  EXPECT_EQ(local->port, 7420);
 }
 
 TEST(Address, RefusalsSayWhatWasExpected) {
