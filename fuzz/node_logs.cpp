@@ -13,9 +13,9 @@ Task<void> NodeMachine::start_shards(NodeLogs& logs) {
   for (std::uint32_t i = 0; i < options.shards; ++i) {
     const auto started =
         co_await on_shard(logs.reactor, ShardId{i}, [this, &logs, i](Reactor& there) -> Task<Result<void>> {
-          logs.shards[i] =
-              std::make_unique<ShardLog>(there, DataFolder(options.folder), logs.node.identity,
-                                         logs.node.journals[i], logs.node.groups[i], log_options);
+          logs.shards[i] = std::make_unique<ShardLog>(there, DataFolder(options.folder), logs.node.identity,
+                                                      logs.node.journals[i], logs.node.groups[i],
+                                                      logs.node.ballast, log_options);
           return logs.shards[i]->start();
         });
     CHECK(started, "shard {} does not start: {}", i, started.error().message);

@@ -10,7 +10,7 @@ namespace millrace {
 NodeShard::NodeShard(Reactor& the_reactor, Node::State& node, const NodePart& part)
     : reactor(the_reactor),
       log(reactor, DataFolder(node.setup.storage.folder), part.identity, part.journal, part.groups,
-          node.setup.log),
+          part.ballast, node.setup.log),
       context(reactor, log, node.setup.server,
               NodeInfo{part.identity.cluster, part.identity.node, node.setup.storage.folder}, node.contexts),
       server(context),
@@ -208,7 +208,8 @@ class FirstShard {
   }
 
   static NodePart part_of(OpenedNode& opened, std::uint32_t shard) {
-    return {opened.identity, std::move(opened.journals[shard]), std::move(opened.groups[shard])};
+    return {opened.identity, std::move(opened.journals[shard]), std::move(opened.groups[shard]),
+            opened.ballast};
   }
 
   Reactor& reactor_;

@@ -22,6 +22,7 @@ struct NodePart {
   Identity identity;
   JournalStart journal;
   std::vector<RecoveredGroup> groups;
+  std::shared_ptr<BallastState> ballast;
 };
 
 // Shard 0's messages to another shard, which may come before that one's main has begun. Each is touched by

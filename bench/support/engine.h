@@ -17,7 +17,8 @@ Result<void> with_engine(const std::string& folder, Function function) {
   options.buffers = {.bytes_max = 1_GiB, .idle_bytes_max = 256_MiB};
   TRY(Result<void> done, run_uring(options, [&](UringReactor& reactor) -> Task<Result<void>> {
         CO_TRY(OpenedNode node, co_await open_node(reactor, {.folder = folder, .cluster = {}}));
-        ShardLog log(reactor, DataFolder(folder), node.identity, node.journals[0], node.groups[0], {});
+        ShardLog log(reactor, DataFolder(folder), node.identity, node.journals[0], node.groups[0],
+                     node.ballast, {});
         CO_TRY_VOID(co_await log.start());
         Result<void> measured = co_await function(static_cast<Reactor&>(reactor), log);
         CO_TRY_VOID(co_await log.stop());

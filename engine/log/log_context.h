@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <unordered_map>
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/log/ballast_state.h"
 #include "engine/log/data_folder.h"
 #include "engine/log/group.h"
 #include "engine/log/journal_room.h"
@@ -35,7 +37,8 @@ struct HeldMemory {
 };
 
 struct LogContext {
-  LogContext(Reactor& r, DataFolder f, const Identity& identity, ShardLogOptions o)
+  LogContext(Reactor& r, DataFolder f, const Identity& identity, std::shared_ptr<BallastState> b,
+             ShardLogOptions o)
       : reactor(r),
         folder(std::move(f)),
         cluster(identity.cluster),
@@ -43,6 +46,7 @@ struct LogContext {
         generation(identity.generation),
         journal_file_size(identity.journal_file_size),
         options(o),
+        ballast(std::move(b)),
         ballast_turn(r),
         failed(r),
         space(r),
@@ -59,10 +63,11 @@ struct LogContext {
   LogLatencies latencies;
   std::unordered_map<GroupId, GroupRef> groups;
 
-  bool stopping = false;          // appends are refused
-  bool ballast_given_up = false;  // to be made again when the disk has space
-  Mutex ballast_turn;             // who comes while it is made again waits to see what came of it
-  std::optional<Error> failure;   // nothing is known of the disk any more: nothing is acknowledged
+  std::shared_ptr<BallastState> ballast;  // the node's; to be made again when the disk has space
+
+  bool stopping = false;         // appends are refused
+  Mutex ballast_turn;            // who comes while it is made again waits to see what came of it
+  std::optional<Error> failure;  // nothing is known of the disk any more: nothing is acknowledged
   WaitQueue failed;
   // Of all entries from their append until the cache lets them go. Up to cache_bytes of it are the cache's;
   // what is beyond waits for the disk.

@@ -217,6 +217,7 @@ Task<Result<OpenedNode>> open_node(Reactor& reactor, NodeOptions options) {
   CO_TRY_VOID(co_await tidy_journals(context, started.identity));
   node.identity = std::move(started.identity);
   node.journals = std::move(started.journals);
+  node.ballast = std::move(context.ballast);
   node.notes = std::move(context.notes);
   co_return node;
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "engine/base/error.h"
 #include "engine/base/ids.h"
 #include "engine/base/limits.h"
+#include "engine/log/ballast_state.h"
 #include "engine/log/identity.h"
 #include "engine/log/positions.h"
 #include "engine/log/producers.h"
@@ -61,6 +63,7 @@ struct OpenedNode {
   std::vector<std::vector<RecoveredGroup>> groups;  // by shard: shard_of(group)
   bool created = false;                             // the folder was made by this call
   bool clean = false;                               // the last stop was a clean one
+  std::shared_ptr<BallastState> ballast;            // for all shards
   std::vector<std::string> notes;                   // what recovery did, a line each ("cut 2 commits ...")
 };
 

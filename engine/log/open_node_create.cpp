@@ -90,6 +90,7 @@ Task<Result<void>> make_ballast(OpenContext& context) {
   const std::uint64_t size = context.options.ballast_size;
   CO_TRY(const bool is_there, co_await keep_ballast(context.reactor, context.folder, size));
   if (!is_there) {
+    context.ballast->give_up();
     context.notes.push_back(
         fmt::format("the disk is too full for the ballast file {} of {} bytes; free some space",
                     context.folder.ballast(), size));
@@ -98,10 +99,10 @@ Task<Result<void>> make_ballast(OpenContext& context) {
 }
 
 Task<Result<void>> allocate_file(OpenContext& context, File file, std::uint64_t length) {
-  bool gave_up = false;
-  auto allocated =
-      co_await allocate_with_ballast(context.reactor, context.folder, std::move(file), 0, length, gave_up);
-  if (gave_up) {
+  const bool was_there = !context.ballast->is_given_up();
+  auto allocated = co_await allocate_with_ballast(context.reactor, context.folder, std::move(file), 0, length,
+                                                  *context.ballast);
+  if (was_there && context.ballast->is_given_up()) {
     context.notes.push_back(
         fmt::format("the disk is full: gave up the ballast file {}", context.folder.ballast()));
   }

@@ -33,6 +33,7 @@ struct OpenContext {
   DataFolder folder;
   Identity identity;  // the one in force
   std::vector<std::string> notes;
+  std::shared_ptr<BallastState> ballast = std::make_shared<BallastState>();
 };
 // For reading alone: the folder, whatever cluster it belongs to.
 [[nodiscard]] inline NodeOptions options_of(const std::string& folder) {

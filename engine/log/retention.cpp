@@ -33,7 +33,7 @@ Task<void> Retention::run() {
       continue;
     }
     // What was just removed may be what it takes.
-    if (context_.ballast_given_up && !stopping_)
+    if (context_.ballast->is_given_up() && !stopping_)
       co_await restore_ballast(context_, context_.options.ballast_size);
   }
 }

@@ -18,8 +18,8 @@ constexpr std::uint64_t k_step_max = 64_MiB;
 Task<Result<void>> allocate(LogContext& context, File file, std::uint64_t position, std::uint64_t length,
                             SpaceFor who) {
   if (who == SpaceFor::clients) {
-    if (context.ballast_given_up) co_await restore_ballast(context, length);
-    if (context.ballast_given_up) {
+    if (context.ballast->is_given_up()) co_await restore_ballast(context, length);
+    if (context.ballast->is_given_up()) {
       co_return fail(ErrorCode::disk_full,
                      "the disk is full, and what {} held is kept for the log's own entries; free some space",
                      context.folder.ballast());
@@ -27,7 +27,7 @@ Task<Result<void>> allocate(LogContext& context, File file, std::uint64_t positi
     co_return co_await context.reactor.allocate(std::move(file), position, length);
   }
   co_return co_await allocate_with_ballast(context.reactor, context.folder, std::move(file), position, length,
-                                           context.ballast_given_up);
+                                           *context.ballast);
 }
 
 // Complete, synced, and not yet under its name.

@@ -14,8 +14,8 @@ namespace millrace {
 
 struct ShardLog::State {
   State(Reactor& reactor, DataFolder folder, const Identity& identity, const JournalStart& start,
-        ShardLogOptions options)
-      : context(reactor, std::move(folder), identity, options),
+        std::shared_ptr<BallastState> ballast, ShardLogOptions options)
+      : context(reactor, std::move(folder), identity, std::move(ballast), options),
         journal(context, start, identity.journal_file_size),
         cache(context),
         mover(context, cache),
@@ -39,8 +39,10 @@ struct ShardLog::State {
 };
 
 ShardLog::ShardLog(Reactor& reactor, DataFolder folder, const Identity& identity, const JournalStart& journal,
-                   const std::vector<RecoveredGroup>& groups, ShardLogOptions options)
-    : state_(std::make_unique<State>(reactor, std::move(folder), identity, journal, options)) {
+                   const std::vector<RecoveredGroup>& groups, std::shared_ptr<BallastState> ballast,
+                   ShardLogOptions options)
+    : state_(std::make_unique<State>(reactor, std::move(folder), identity, journal, std::move(ballast),
+                                     options)) {
   for (const RecoveredGroup& group : groups) state_->keeper.adopt(group);
 }
 

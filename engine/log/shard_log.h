@@ -119,7 +119,8 @@ class ShardLog {
  public:
   // Takes over a shard's part of an opened node. Nothing runs yet.
   ShardLog(Reactor& reactor, DataFolder folder, const Identity& identity, const JournalStart& journal,
-           const std::vector<RecoveredGroup>& groups, ShardLogOptions options);
+           const std::vector<RecoveredGroup>& groups, std::shared_ptr<BallastState> ballast,
+           ShardLogOptions options);
   ~ShardLog();
   ShardLog(const ShardLog&) = delete;
   ShardLog& operator=(const ShardLog&) = delete;

@@ -83,9 +83,9 @@ Task<Result<void>> LogStory::start_logs(Logs& logs) {
   for (std::uint32_t i = 0; i < node_options.shards; ++i) {
     CO_TRY_VOID(
         co_await on_shard(logs.reactor, ShardId{i}, [&logs, i, this](Reactor& there) -> Task<Result<void>> {
-          logs.shards[i] =
-              std::make_unique<ShardLog>(there, DataFolder(node_options.folder), logs.node.identity,
-                                         logs.node.journals[i], logs.node.groups[i], log_options);
+          logs.shards[i] = std::make_unique<ShardLog>(there, DataFolder(node_options.folder),
+                                                      logs.node.identity, logs.node.journals[i],
+                                                      logs.node.groups[i], logs.node.ballast, log_options);
           for (const GroupId group : logs.shards[i]->groups())
             EXPECT_TRUE(logs.shards[i]->configure(group, groups[group].settings).has_value());
           return logs.shards[i]->start();

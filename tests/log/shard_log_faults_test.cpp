@@ -144,6 +144,66 @@ TEST(ShardLog, ClientsDoNotEatTheSpaceOfTheBallast) {
   story.expect_everything();
 }
 
+// Uses up the disk, and then the ballast for the log's own entries.
+Task<void> take_all_space(LogStory& story, LogStory::Logs& logs) {
+  expect_ok(co_await story.append(logs, k_group, 1000));
+  story.disk().set_capacity(story.disk().used() + 300'000);
+  for (const std::uint32_t size : {50'000u, 5'000u, 100u}) {
+    while (co_await story.append(logs, k_group, size)) continue;
+  }
+  for (std::int64_t i = 1; story.disk().read_file("data/ballast").has_value() && i < 50; ++i)
+    expect_ok(co_await story.trim(logs, k_group, Offset{i}));
+  EXPECT_FALSE(story.disk().read_file("data/ballast").has_value());
+}
+
+TEST(ShardLog, ClientsDoNotEatTheSpaceOfTheBallastAfterARestart) {
+  LogStory story(74);
+  story.log_options.ballast_size = story.node_options.ballast_size = 1_MiB;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    co_await take_all_space(story, logs);
+  }));
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    EXPECT_FALSE(story.disk().read_file("data/ballast").has_value());
+    const std::uint64_t used = story.disk().used();
+    ErrorCode refused{};
+    for (int i = 0; i < 20 && refused == ErrorCode{}; ++i) {
+      const auto done = co_await story.append(logs, k_group, 50'000);
+      if (!done) refused = done.error().code;
+    }
+    EXPECT_EQ(refused, ErrorCode::disk_full);
+    EXPECT_LE(story.disk().used(), used);
+    story.disk().set_capacity(16_GiB);
+    expect_ok(co_await story.append(logs, k_group, 50'000));
+    EXPECT_TRUE(story.disk().read_file("data/ballast").has_value());
+  }));
+  story.expect_everything();
+}
+
+TEST(ShardLog, ClientsDoNotEatTheSpaceThatAnotherShardGaveUp) {
+  constexpr GroupId k_other{2};
+  LogStory story(75);
+  story.node_options.shards = 2;
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, k_group));
+    expect_ok(co_await story.create(logs, k_other));
+    co_await take_all_space(story, logs);
+    const std::uint64_t used = story.disk().used();
+    ErrorCode refused{};
+    for (int i = 0; i < 20 && refused == ErrorCode{}; ++i) {
+      const auto done = co_await story.append(logs, k_other, 50'000);
+      if (!done) refused = done.error().code;
+    }
+    EXPECT_EQ(refused, ErrorCode::disk_full);
+    EXPECT_LE(story.disk().used(), used);
+    story.disk().set_capacity(16_GiB);
+    expect_ok(co_await story.append(logs, k_other, 50'000));
+    EXPECT_TRUE(story.disk().read_file("data/ballast").has_value());
+    expect_ok(co_await story.append(logs, k_group, 50'000));
+  }));
+  story.expect_everything();
+}
+
 // The deletion is durable, and then its files cannot be removed; meanwhile the journal goes on.
 TEST(ShardLog, ADeletionThatWasNotFinishedIsFinishedByTheNextStart) {
   LogStory story(69);

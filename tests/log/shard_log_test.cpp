@@ -456,7 +456,7 @@ TEST(ShardLog, ALackOfMemoryWhenTheJournalIsToBeFilledPasses) {
     const auto node = co_await open_node(reactor, story.node_options);
     expect_ok(node);
     ShardLog log(reactor, DataFolder(story.node_options.folder), node->identity, node->journals[0],
-                 node->groups[0], story.log_options);
+                 node->groups[0], node->ballast, story.log_options);
     Pinched memory(reactor.buffers());
     memory.leave(192_KiB);
     expect_ok(co_await log.start());
