@@ -33,9 +33,9 @@ int ShardMail::may_listen(const Address& address, const std::function<int()>& re
 
 void Mailbox::wake(std::uint32_t target) {
   auto& asleep = mail_.doors[target].asleep;
-  if (asleep.load(std::memory_order_seq_cst) && asleep.exchange(false, std::memory_order_seq_cst)) {
-    to_wake_.push_back(target);
-  }
+  if (!asleep.load(std::memory_order_seq_cst) || !asleep.exchange(false, std::memory_order_seq_cst)) return;
+  // It may have fallen asleep again since it was noted; it is woken once.
+  if (std::ranges::find(to_wake_, target) == to_wake_.end()) to_wake_.push_back(target);
 }
 
 void Mailbox::post(std::uint32_t target, Message message) {

@@ -67,7 +67,9 @@ struct ShardMail {
 // One shard's end of it.
 class Mailbox {
  public:
-  Mailbox(ShardMail& mail, std::uint32_t shard) : mail_(mail), shard_(shard), waiting_(mail.shards) {}
+  Mailbox(ShardMail& mail, std::uint32_t shard) : mail_(mail), shard_(shard), waiting_(mail.shards) {
+    to_wake_.reserve(mail.shards);
+  }
 
   void post(std::uint32_t target, Message message);
   // Runs what has arrived, at most what the rings held at the start.
