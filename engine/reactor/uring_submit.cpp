@@ -57,7 +57,7 @@ void UringReactor::submit_operation(std::uint32_t slot) {
 void UringReactor::submit_memory(std::span<std::byte> memory) {
   io_uring_sqe* sqe = waiting_.empty() ? ring_->entry() : nullptr;
   if (sqe == nullptr) return;
-  io_uring_prep_madvise(sqe, memory.data(), static_cast<off_t>(memory.size()), MADV_POPULATE_WRITE);
+  io_uring_prep_madvise(sqe, memory.data(), static_cast<std::uint32_t>(memory.size()), MADV_POPULATE_WRITE);
   sqe->user_data = user_data(static_cast<std::uint8_t>(Kind::memory), 0, 0);
 }
 
