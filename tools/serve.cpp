@@ -27,10 +27,14 @@ constexpr DurationRange k_retention_intervals{.least = std::chrono::milliseconds
 // A stop writes at most what waits in memory.
 constexpr NumberRange k_ballast_sizes{.most = 16_GiB};
 
+// As long as a device takes to write and sync, or a client to send its next request: a server that is used
+// does not sleep between the two (docs/decisions/0010).
+constexpr Duration k_busy_poll_default = std::chrono::microseconds(200);
+
 struct ServeFlags {
   NodeSetup node;
   HostPort listen = server_default();
-  ShardsOptions shards{.count = shards_default(), .ring = {}, .log = {}};
+  ShardsOptions shards{.count = shards_default(), .ring = {.busy_poll = k_busy_poll_default}, .log = {}};
   LogLevel log_level = LogLevel::warning;
   bool no_pin = false;
 };
@@ -123,6 +127,9 @@ void add_storage_flags(CLI::App& command, ServeFlags& flags) {
 void add_server_flags(CLI::App& command, ServeFlags& flags) {
   add_host_port(command, "--listen", flags.listen, "Where to listen; port 0 takes a free one");
   add_shards(command, flags.shards.count);
+  add_duration(command, "--busy-poll", flags.shards.ring.busy_poll,
+               "How long a shard looks for more to do before it sleeps, as long as nothing else wants its "
+               "processor; 0: never");
   command.add_flag("--no-pin", flags.no_pin, "Let the system move shards between processors");
   add_size(command, "--buffer-bytes", flags.shards.buffers.bytes_max,
            "Memory for all that a shard holds: connections, requests, answers, recent records, its own "

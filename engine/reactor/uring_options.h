@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/base/error.h"
+#include "engine/base/time.h"
 
 namespace millrace {
 
@@ -19,6 +20,9 @@ struct UringOptions {
   // slow sockets).
   std::uint32_t file_workers = 4;
   std::uint32_t other_workers = 16;
+  // For so long after the last completion or message a turn looks for the next one instead of sleeping, as
+  // long as nobody else wants the processor: waking up takes longer than what most waits last. 0: never.
+  Duration busy_poll{0};
   // SIGINT and SIGTERM come out of wait_signal(); otherwise they end the process as usual. Whoever sets it
   // awaits the signal.
   bool signals = false;

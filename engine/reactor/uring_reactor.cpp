@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -22,6 +23,9 @@ MonotonicTime read_clock() {
 
 // While it stops, a shard looks this often whether peers have taken its last messages.
 constexpr Duration k_stop_pause = std::chrono::milliseconds(1);
+
+// What the kernel does to complete a write takes half of this.
+constexpr Duration k_wanted_by_others = std::chrono::microseconds(50);
 
 Task<void> run_main(Task<void> main, bool& ended) {
   co_await std::move(main);
@@ -112,7 +116,10 @@ void UringReactor::stop() {
 void UringReactor::turn() {
   ++counters_.turns;
   end_what_has_ended();
-  counters_.messages += mailbox_.receive(*this);
+  if (const auto messages = mailbox_.receive(*this); messages > 0) {
+    counters_.messages += messages;
+    heard_ = now();
+  }
   const bool yielded = run_ready();
   submit_and_sleep(!yielded && !main_ended_);
 }
@@ -131,11 +138,12 @@ void UringReactor::hand_over() {
 }
 
 void UringReactor::reap() {
-  ring_->reap([this](std::uint64_t data, int result, unsigned flags) {
+  const unsigned reaped = ring_->reap([this](std::uint64_t data, int result, unsigned flags) {
     end_entry({static_cast<Kind>(data >> 56), static_cast<std::uint32_t>(data),
                static_cast<std::uint32_t>(data >> 32)},
               result, flags);
   });
+  if (reaped > 0) heard_ = now();
 }
 
 void UringReactor::end_entry(Entry entry, int result, unsigned flags) {
@@ -199,14 +207,28 @@ void UringReactor::submit_and_sleep(bool sleep) {
   if (const auto spare = buffers().take_spare(); !spare.empty()) submit_memory(spare);
   hand_over();
   const Duration timeout = time_to_next_timer();
-  if (!sleep || !soon_.empty() || !waiting_.empty() || timeout <= Duration::zero() ||
-      !mailbox_.fall_asleep()) {
+  const bool idle = sleep && soon_.empty() && waiting_.empty() && timeout > Duration::zero();
+  if (idle && now() - heard_ < options_.busy_poll) {
+    poll();
+    return;
+  }
+  if (!idle || !mailbox_.fall_asleep()) {
     ring_->enter();
     return;
   }
   buffers().collect();
   ring_->enter_and_wait(timeout);
   mailbox_.wake_up();
+}
+
+void UringReactor::poll() {
+  ring_->enter();
+  if (ring_->has_completions()) return;
+  // Among those who may want this processor is the kernel, to complete what is waited for. Where anybody took
+  // it for longer, polling would only be in the way: sleep until something happens.
+  const MonotonicTime before = read_clock();
+  ::sched_yield();
+  if (read_clock() - before > k_wanted_by_others) heard_ = MonotonicTime{};
 }
 
 // ---- other shards -------------------------------------------------------------------------------

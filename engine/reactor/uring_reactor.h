@@ -2,8 +2,8 @@
 //
 //   time -> completions -> timers -> plain system calls -> messages -> coroutines -> one io_uring_enter
 //
-// and that one call submits everything the turn has begun and sleeps if there is nothing to do. It never
-// spins.
+// and that one call submits everything the turn has begun and sleeps if there is nothing to do, and there was
+// nothing for UringOptions::busy_poll.
 //
 // What the kernel or the file system lacks costs speed and one log line, never the start (uring_options.h).
 // Sockets and files are in blocking mode: the ring waits for them, not the thread. Use it through
@@ -82,6 +82,7 @@ class UringReactor final : public Reactor {
   void fire_timers();
   void run_soon();
   void submit_and_sleep(bool sleep);
+  void poll();
   [[nodiscard]] Duration time_to_next_timer() const;
   void open_door();
   void ring_doorbells();
@@ -162,6 +163,7 @@ class UringReactor final : public Reactor {
   std::uint64_t next_pin_ = 1;
   std::array<std::uint64_t, 32> entropy_{};
   std::size_t entropy_left_ = 0;
+  MonotonicTime heard_{};  // when something was completed last, or a message came
   bool main_ended_ = false;
   bool stopped_ = false;
   // Said once a reactor.

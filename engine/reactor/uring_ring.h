@@ -53,9 +53,10 @@ class UringRing {
   // The same, and sleeps until there is a completion or `timeout` has passed (k_no_timeout: for ever).
   static constexpr Duration k_no_timeout = Duration::max();
   void enter_and_wait(Duration timeout);
-  // Calls handle(user_data, result, flags) for each completion.
+  // Calls handle(user_data, result, flags) for each completion; how many there were.
   template <class Handle>
-  void reap(Handle handle);
+  unsigned reap(Handle handle);
+  [[nodiscard]] bool has_completions() const { return io_uring_cq_ready(&ring_) > 0; }
 
   // Registers fresh memory as buffer 0; null, with the reason in features(), when the kernel refuses.
   [[nodiscard]] std::shared_ptr<RegisteredRegion> register_memory(std::uint64_t bytes);
@@ -75,7 +76,7 @@ class UringRing {
 };
 
 template <class Handle>
-void UringRing::reap(Handle handle) {
+unsigned UringRing::reap(Handle handle) {
   unsigned head = 0;
   unsigned count = 0;
   io_uring_cqe* completion = nullptr;
@@ -84,6 +85,7 @@ void UringRing::reap(Handle handle) {
     ++count;
   }
   io_uring_cq_advance(&ring_, count);
+  return count;
 }
 
 }  // namespace millrace

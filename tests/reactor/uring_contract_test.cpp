@@ -7,6 +7,7 @@ namespace {
 INSTANTIATE_TEST_SUITE_P(Uring, ReactorContract,
                          testing::Values(uring_backend("WithEverything", {}),
                                          uring_backend("RingOfEight", {.entries = 8}),
+                                         uring_backend("BusyPoll", {.busy_poll = std::chrono::hours(1)}),
                                          uring_backend("NoDirect", {.no_direct = true}),
                                          uring_backend("NoDsync", {.no_dsync = true}),
                                          uring_backend("NoFixedBuffers", {.no_fixed_buffers = true}),
