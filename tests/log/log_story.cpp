@@ -191,6 +191,22 @@ Task<Result<Appended>> LogStory::append(Logs& logs, GroupId group, std::uint32_t
   co_return done;
 }
 
+Task<void> LogStory::append_counted(Logs& logs, GroupId group, std::uint32_t size, int& done) {
+  expect_ok(co_await append(logs, group, size));
+  ++done;
+}
+
+Task<void> LogStory::begin_a_slow_commit(Logs& logs, Gate& gate, GroupId group) {
+  SimFaults& faults = disk().faults();
+  const SimFaults quick = faults;
+  faults.latency_min = faults.latency_max = std::chrono::milliseconds(100);
+  gate.spawn([](LogStory& story, Logs& there, GroupId id) -> Task<void> {
+    expect_ok(co_await story.append(there, id, 100));
+  }(*this, logs, group));
+  static_cast<void>(co_await logs.reactor.sleep(std::chrono::microseconds(100)));
+  faults = quick;
+}
+
 Task<Result<void>> LogStory::trim(Logs& logs, GroupId group, Offset offset) {
   Known& known = groups[group];
   if (known.cut) co_return is_being_cut(group);

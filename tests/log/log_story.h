@@ -18,6 +18,7 @@
 #include "engine/log/open_node.h"
 #include "engine/log/shard_log.h"
 #include "engine/reactor/sim_world.h"
+#include "engine/reactor/wait.h"
 
 namespace millrace::test {
 
@@ -85,6 +86,11 @@ class LogStory {
   Task<Result<void>> create(Logs& logs, GroupId group);
   Task<Result<Appended>> append(Logs& logs, GroupId group, std::uint32_t size,
                                 AckLevel level = AckLevel::durable);
+  // The same, durable, and must succeed; counts itself in `done` then.
+  Task<void> append_counted(Logs& logs, GroupId group, std::uint32_t size, int& done);
+  // Appends with a commit that takes long, so that what is appended meanwhile gathers behind it and the next
+  // one, which starts beside it.
+  Task<void> begin_a_slow_commit(Logs& logs, Gate& gate, GroupId group);
   Task<Result<void>> trim(Logs& logs, GroupId group, Offset offset);
   // Not before a trim. CHECKs that nothing else is done to the group; what begins meanwhile is refused as
   // `cancelled`, and so is all that comes after a cut of unknown outcome, until somebody looks after a
