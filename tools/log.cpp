@@ -126,7 +126,9 @@ void add_log(CLI::App& program, Run& run) {
   dumps.add_flag("--segments-only", flags->segments_only, "Leave out the journals")->excludes(journals);
   dumps.add_flag("--all-commits", flags->all_commits,
                  "Commits of earlier starts, too, which no start reads any more");
-  add_number(dumps, "--group", flags->group, "This group alone (topic describe names a partition's)");
+  add_number(
+      dumps, "--group", flags->group,
+      "This group alone, and the commits that have records of it (topic describe names a partition's)");
   dumps.footer(
       "With --format json each line is an object.\n\nExample:\n  millrace log dump /var/lib/millrace "
       "--segments-only");

@@ -147,6 +147,11 @@ class Dumper {
       }
     }
     if (options_.segments) CO_TRY_VOID(co_await dump_groups());
+    if (options_.group && !group_met_) {
+      co_return fail(ErrorCode::not_found,
+                     "{} holds nothing of group {}; topic describe names the group of each partition",
+                     context_.folder.root(), options_.group->value());
+    }
     co_return Result<void>{};
   }
 
@@ -160,6 +165,21 @@ class Dumper {
     return emit("damage", file, position, {{"what", what}});
   }
   [[nodiscard]] bool is_wanted(GroupId group) const { return !options_.group || *options_.group == group; }
+  // The end of a checkpoint is of no group.
+  [[nodiscard]] bool is_wanted(const JournalRecord& record) const {
+    return std::holds_alternative<CheckpointEndRecord>(record.body) ? !options_.group
+                                                                    : is_wanted(record.group);
+  }
+  // Whether there is something in it to show, damage included.
+  [[nodiscard]] bool is_wanted(const ScannedCommit& commit) const {
+    if (!options_.group) return true;
+    JournalRecordReader reader(commit.body);
+    while (!reader.done()) {
+      const auto record = reader.next();
+      if (!record || is_wanted(*record)) return true;
+    }
+    return false;
+  }
 
   Result<void> dump_identity() {
     const Identity& identity = context_.identity;
@@ -185,6 +205,7 @@ class Dumper {
     if (!commits) co_return fail(std::move(commits).error());
     for (const auto& [commit, is_whole] : *commits) {
       if (commit.header.start_id != context_.identity.start_id && !options_.all_commits) continue;
+      if (is_whole && !is_wanted(commit)) continue;
       CO_TRY_VOID(dump_commit(path, commit, is_whole));
     }
     co_return Result<void>{};
@@ -206,10 +227,11 @@ class Dumper {
     while (!reader.done()) {
       auto record = reader.next();
       if (!record) return emit_damage(path, commit.place.offset, record.error().message);
-      const bool is_of_group = !std::holds_alternative<CheckpointEndRecord>(record->body);
-      if (is_of_group ? !is_wanted(record->group) : options_.group.has_value()) continue;
+      if (!is_wanted(*record)) continue;
+      group_met_ = true;
       Fields fields = std::visit(FieldsOf{}, record->body);
-      if (is_of_group) fields.emplace(fields.begin() + 1, "group", record->group.value());
+      if (!std::holds_alternative<CheckpointEndRecord>(record->body))
+        fields.emplace(fields.begin() + 1, "group", record->group.value());
       TRY_VOID(emit("record", path, commit.place.offset, std::move(fields)));
     }
     return {};
@@ -221,6 +243,7 @@ class Dumper {
     for (const FolderEntry& folder : groups) {
       const auto group = DataFolder::group_of(folder.name);
       if (!group || !is_wanted(*group)) continue;
+      group_met_ = true;
       CO_TRY(const std::vector<FolderEntry> files,
              co_await context_.reactor.list(context_.folder.group_folder(*group)));
       for (const FolderEntry& file : files) {
@@ -279,7 +302,8 @@ class Dumper {
   OpenContext context_;
   DumpOptions options_;
   DumpSink sink_;
-  bool stopped_ = false;  // by the sink
+  bool stopped_ = false;    // by the sink
+  bool group_met_ = false;  // the one that is asked for
 };
 
 }  // namespace

@@ -22,7 +22,7 @@ struct DumpOptions {
   bool journals = true;
   bool segments = true;
   bool all_commits = false;      // those of earlier starts, too
-  std::optional<GroupId> group;  // records, segments and entries of this one alone
+  std::optional<GroupId> group;  // commits with records of this one, and its records, segments and entries
 };
 
 using DumpValue = std::variant<std::string, std::uint64_t, std::int64_t, bool>;
@@ -40,8 +40,9 @@ struct DumpItem {
 enum class DumpNext : std::uint8_t { go_on, stop };
 using DumpSink = std::function<DumpNext(const DumpItem&)>;
 
-// Damage is an item among the others. Reads no further once the sink says `stop`, which is no error. Errors:
-// wrong_folder, unsupported_version, io_error.
+// Damage is an item among the others; of a damaged commit nobody knows whose records it has, so it is shown
+// for every group. Reads no further once the sink says `stop`, which is no error. Errors: wrong_folder,
+// unsupported_version, io_error; not_found, after the last item, where nothing of the group was met.
 Task<Result<void>> dump_folder(Reactor& reactor, std::string folder, DumpOptions options, DumpSink sink);
 
 }  // namespace millrace

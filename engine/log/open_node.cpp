@@ -143,10 +143,14 @@ Task<Result<void>> recover(OpenContext& context, OpenedNode& node) {
 
 Task<Result<Identity>> read_identity(OpenContext& context) {
   Reactor& reactor = context.reactor;
-  CO_TRY(File file,
-         co_await reactor.open(context.folder.identity(), {.mode = OpenMode::read, .direct = true}));
+  auto file = co_await reactor.open(context.folder.identity(), {.mode = OpenMode::read, .direct = true});
+  if (!file && file.error().code == ErrorCode::not_found) {
+    co_return fail(ErrorCode::wrong_folder, "{} is no data folder: it holds no file named identity",
+                   context.folder.root());
+  }
+  if (!file) co_return fail(std::move(file).error());
   CO_TRY(Buffer buffer, reactor.buffers().acquire(k_identity_file_size));
-  CO_TRY(const std::uint64_t count, co_await reactor.read(file, Slice{buffer, 0, k_identity_file_size}, 0));
+  CO_TRY(const std::uint64_t count, co_await reactor.read(*file, Slice{buffer, 0, k_identity_file_size}, 0));
   auto identity = choose_identity(std::span<const std::byte>(buffer.bytes()).first(count));
   if (!identity)
     co_return fail(identity.error().code, "{}: {}", context.folder.identity(), identity.error().message);

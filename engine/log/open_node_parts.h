@@ -109,8 +109,8 @@ Task<Result<void>> tidy_journals(OpenContext& context, const Identity& identity)
 // ---- new folders (open_node_create.cpp)
 // -----------------------------------------------------------------------------------
 enum class FolderState : std::uint8_t { missing, unfinished, ours };
-// The identity in force. wrong_folder, unsupported_version, corruption; wrong_folder too where options name
-// another cluster.
+// The identity in force. wrong_folder, also where there is none or options name another cluster;
+// unsupported_version, corruption.
 Task<Result<Identity>> read_identity(OpenContext& context);
 // Takes the folder's lock, or says folder_in_use in words that help.
 Task<Result<File>> take_lock(OpenContext& context);

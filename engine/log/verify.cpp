@@ -194,18 +194,10 @@ Task<Result<void>> Verifier::check_segment(const FoldedGroup& group, Index first
 }
 
 Task<Result<VerifyReport>> Verifier::run() {
-  auto names = co_await context_.reactor.list(context_.folder.root());
-  if (!names) co_return fail(std::move(names).error());
-  const auto stands_there = [&](const char* name) {
-    return std::ranges::any_of(*names, [&](const FolderEntry& entry) { return entry.name == name; });
-  };
-  if (!stands_there("identity")) {
-    co_return fail(ErrorCode::wrong_folder, "{} is no data folder: it holds no file named identity",
-                   context_.folder.root());
-  }
+  CO_TRY(const auto names, co_await context_.reactor.list(context_.folder.root()));
   // A folder without that file, as a copy may be, is used by nobody; making it would be a write.
   File lock;
-  if (stands_there("lock")) {
+  if (std::ranges::find(names, "lock", &FolderEntry::name) != names.end()) {
     CO_TRY(lock, co_await take_lock(context_));
   }
   auto identity = co_await read_identity(context_);

@@ -192,26 +192,35 @@ TEST_F(Verify, AFolderInUseAndAFolderThatIsNoneAreRefused) {
 
 class Dump : public Verify {
  protected:
-  // Takes so many lines at most.
-  std::vector<std::string> dump(DumpOptions options = {}, std::size_t wanted = 1'000'000) {
-    std::vector<std::string> lines;
+  // The lines that it had shown by its end; so many at most.
+  Result<void> try_dump(DumpOptions options, std::vector<std::string>& lines,
+                        std::size_t wanted = 1'000'000) {
+    Result<void> result = fail(ErrorCode::cancelled, "dump_folder did not return");
     story_.run([&](Reactor& reactor) -> Task<void> {
-      auto done = co_await dump_folder(reactor, k_folder, options, [&](const DumpItem& item) {
+      result = co_await dump_folder(reactor, k_folder, options, [&](const DumpItem& item) {
         lines.push_back(to_line(item));
         return lines.size() < wanted ? DumpNext::go_on : DumpNext::stop;
       });
-      EXPECT_TRUE(done) << done.error().message;
     });
+    return result;
+  }
+  std::vector<std::string> dump(DumpOptions options = {}, std::size_t wanted = 1'000'000) {
+    std::vector<std::string> lines;
+    const auto done = try_dump(options, lines, wanted);
+    EXPECT_TRUE(done) << done.error().message;
     return lines;
+  }
+  static std::vector<std::string> begins_of(const std::vector<std::string>& lines) {
+    std::vector<std::string> begins;
+    for (const std::string& line : lines) begins.push_back(line.substr(0, line.find(' ', line.find(':'))));
+    return begins;
   }
 };
 
 TEST_F(Dump, ShowsIdentityCommitsRecordsSegmentsAndEntriesInOrder) {
   story_.write();
-  std::vector<std::string> begins;
-  for (const std::string& line : dump()) begins.push_back(line.substr(0, line.find(' ', line.find(':'))));
   EXPECT_THAT(
-      begins,
+      begins_of(dump()),
       ElementsAre("identity identity:0", "commit 00000000.journal:0", "record 00000000.journal:0",
                   "record 00000000.journal:0", "commit 00000000.journal:4096", "commit 00000000.journal:8192",
                   "record 00000000.journal:8192", "commit 00000000.journal:12288",
@@ -253,6 +262,41 @@ TEST_F(Dump, ShowsOneGroupAloneAndLeavesOutWhatIsNotAskedFor) {
   }
   EXPECT_THAT(dump({.journals = true, .segments = false, .all_commits = false, .group = {}}),
               testing::Each(testing::Not(HasSubstr(".segment:"))));
+}
+
+TEST_F(Dump, ShowsOfTheCommitsThoseWithRecordsOfTheGroup) {
+  TestLog& other = story_.group(8);
+  story_.journal().entry(other.append("x")).commit();
+  story_.write();
+  const DumpOptions options{.segments = false, .group = GroupId{8}};
+  EXPECT_THAT(begins_of(dump(options)), ElementsAre("identity identity:0", "commit 00000000.journal:16384",
+                                                    "record 00000000.journal:16384"));
+  story_.flip_commit(Sequence{3});
+  EXPECT_THAT(dump(options), Contains(HasSubstr("damage 00000000.journal:8192"))) << "whose it is, who knows";
+}
+
+TEST_F(Dump, AGroupOfWhichThereIsNothingIsAnError) {
+  story_.write();
+  for (const DumpOptions& options :
+       {DumpOptions{.group = GroupId{99}}, DumpOptions{.segments = false, .group = GroupId{99}},
+        DumpOptions{.journals = false, .group = GroupId{99}}}) {
+    std::vector<std::string> lines;
+    const auto done = try_dump(options, lines);
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, ErrorCode::not_found);
+    EXPECT_THAT(done.error().message, HasSubstr("data holds nothing of group 99"));
+    EXPECT_THAT(begins_of(lines), ElementsAre("identity identity:0"));
+  }
+}
+
+TEST_F(Dump, AFolderThatIsNoneIsRefusedAsVerifyDoes) {
+  story_.disk().write_file("data/file", "");
+  std::vector<std::string> lines;
+  const auto done = try_dump({}, lines);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::wrong_folder);
+  EXPECT_EQ(done.error().message, try_verify().error().message);
+  EXPECT_THAT(lines, IsEmpty());
 }
 
 TEST_F(Dump, ShowsDamageWhereItStandsAndGoesOn) {
