@@ -138,11 +138,6 @@ std::vector<std::string> commands_of(const CLI::App& app) {
   return names;
 }
 
-std::string did_you_mean(const std::string& text, const std::vector<std::string>& candidates) {
-  const std::string best = closest(text, candidates);
-  return best.empty() ? "" : fmt::format("; did you mean '{}'?", best);
-}
-
 // A word or flag that nobody takes, if there is one.
 std::string unknown_word(const CLI::App& program, const CLI::App& app) {
   const std::vector<std::string> rest = program.remaining(true);

@@ -39,6 +39,11 @@ const char* value_of_variable(const std::string& name) {
   return value == nullptr || *value == '\0' ? nullptr : value;
 }
 
+// By its variable, which wins over the file.
+bool is_overruled(const CLI::Option& option) {
+  return !option.get_envname().empty() && value_of_variable(option.get_envname()) != nullptr;
+}
+
 bool is_configurable(const CLI::Option* option) {
   static constexpr std::array<std::string_view, 4> k_of_the_program = {"help", "help-all", "version",
                                                                        "config"};
@@ -46,40 +51,64 @@ bool is_configurable(const CLI::Option* option) {
          std::ranges::find(k_of_the_program, option->get_lnames().front()) == k_of_the_program.end();
 }
 
-// Every key that a file may have ("topic.create.segment-bytes"), with its option.
-void collect(const CLI::App& app, const std::string& prefix,
-             std::map<std::string, const CLI::Option*>& into) {
+// What a file may have: a section for each command ("topic.create"), with its options by key
+// ("segment-bytes"). Outside of all sections, "", there is nothing.
+using Keys = std::map<std::string, const CLI::Option*>;
+using Sections = std::map<std::string, Keys>;
+
+void collect(const CLI::App& app, const std::string& section, Sections& into) {
+  Keys& keys = into[section];
   for (const CLI::Option* option : app.get_options()) {
-    if (is_configurable(option)) into.emplace(prefix + option->get_lnames().front(), option);
+    if (is_configurable(option)) keys.emplace(option->get_lnames().front(), option);
   }
+  const std::string prefix = section.empty() ? "" : section + ".";
   for (const CLI::App* command : app.get_subcommands({}))
-    collect(*command, prefix + command->get_name() + ".", into);
+    collect(*command, prefix + command->get_name(), into);
 }
 
-// TOML, with two rules of ours: every key must be known, and a variable that is set wins over the file.
+template <class Value>
+std::vector<std::string> names_in(const std::map<std::string, Value>& map) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : map) names.push_back(name);
+  return names;
+}
+
+// Of a key that is not known there.
+std::string what_is_wrong(const Sections& sections, const std::string& section, const std::string& key) {
+  const auto found = sections.find(section);
+  if (found == sections.end()) {
+    return fmt::format("the config file has a section [{}], which is no command{}", section,
+                       did_you_mean(section, names_in(sections)));
+  }
+  const std::string what =
+      section.empty() ? fmt::format("'{}' stands in no section of the config file", key)
+                      : fmt::format("'{}' is no key of the config file's section [{}]", key, section);
+  const std::string meant = did_you_mean(key, names_in(found->second));
+  if (!meant.empty()) return what + meant;
+  std::vector<std::string> homes;
+  for (const auto& [name, keys] : sections) {
+    if (keys.contains(key)) homes.push_back(fmt::format("[{}]", name));
+  }
+  return what + (homes.empty() ? "; no command has such a flag"
+                               : fmt::format("; it belongs below {}", fmt::join(homes, " or ")));
+}
+
+// TOML, with two rules of ours: section and key must be known, and a variable that is set wins over the file.
 class ConfigFile : public CLI::ConfigTOML {
  public:
   explicit ConfigFile(const CLI::App& program) : program_(program) {}
 
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
-    std::map<std::string, const CLI::Option*> known;
-    collect(program_, "", known);
-    std::vector<std::string> names;
-    for (const auto& [name, option] : known) names.push_back(name);
+    Sections sections;
+    collect(program_, "", sections);
     std::vector<CLI::ConfigItem> kept;
     for (CLI::ConfigItem& item : CLI::ConfigTOML::from_config(input)) {
-      if (item.name == "++" || item.name == "--") {  // begin and end of a section
-        kept.push_back(std::move(item));
-        continue;
-      }
-      const auto found = known.find(item.fullname());
-      if (found == known.end()) {
-        const std::string best = closest(item.fullname(), names);
-        throw CLI::ConfigError(fmt::format("'{}' is no key of the config file{}", item.fullname(),
-                                           best.empty() ? "" : fmt::format("; did you mean '{}'?", best)));
-      }
-      const std::string& variable = found->second->get_envname();
-      if (variable.empty() || value_of_variable(variable) == nullptr) kept.push_back(std::move(item));
+      const std::string section = fmt::format("{}", fmt::join(item.parents, "."));
+      const auto keys = sections.find(section);
+      const bool is_border = item.name == "++" || item.name == "--";  // begin and end of a section
+      if (keys == sections.end() || (!is_border && !keys->second.contains(item.name)))
+        throw CLI::ConfigError(what_is_wrong(sections, section, item.name));
+      if (is_border || !is_overruled(*keys->second.at(item.name))) kept.push_back(std::move(item));
     }
     return kept;
   }
@@ -194,6 +223,11 @@ std::string closest(std::string_view text, const std::vector<std::string>& candi
   if (best == candidates.end()) return "";
   const std::size_t letters = text.size() - std::min(text.find_first_not_of('-'), text.size());
   return edits(*best) <= std::max<std::size_t>(1, letters / 3) ? *best : "";
+}
+
+std::string did_you_mean(std::string_view text, const std::vector<std::string>& candidates) {
+  const std::string best = closest(text, candidates);
+  return best.empty() ? "" : fmt::format("; did you mean '{}'?", best);
 }
 
 }  // namespace millrace::tools

@@ -2,8 +2,8 @@
 //
 // Every flag of every command can also be given by the environment, as MILLRACE_ and its long name
 // (--segment-bytes: MILLRACE_SEGMENT_BYTES), and by a TOML file, in its command's section ([topic.create]
-// segment-bytes = "64MiB"). The flag wins over the environment, the environment over the file. A key of the
-// file that no command knows is an error.
+// segment-bytes = "64MiB"). The flag wins over the environment, the environment over the file. A section of
+// the file that is no command, and a key that its command does not know, are errors that name the right one.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -72,6 +72,8 @@ void add_other_sources(CLI::App& program);
 [[nodiscard]] std::string variable_of(std::string_view long_name);
 // The candidate that `text` is a slip of, or the beginning of; empty when none is near.
 [[nodiscard]] std::string closest(std::string_view text, const std::vector<std::string>& candidates);
+// "; did you mean 'serve'?" of that one, for the end of a message; or nothing.
+[[nodiscard]] std::string did_you_mean(std::string_view text, const std::vector<std::string>& candidates);
 
 namespace options_detail {
 

@@ -119,14 +119,33 @@ TEST_F(OptionsTest, AnEmptyVariableCountsAsNotSet) {
   EXPECT_EQ(parse({}), "");
 }
 
-TEST_F(OptionsTest, AnUnknownKeyIsAnErrorThatNamesTheClosest) {
+TEST_F(OptionsTest, AnUnknownKeyIsAnErrorThatNamesItsSectionAndTheClosest) {
   write_config("[topic.create]\npartition = 7\n");
-  EXPECT_THAT(parse({}), testing::AllOf(HasSubstr("topic.create.partition'"),
-                                        HasSubstr("did you mean 'topic.create.partitions'")));
-  write_config("[topics.create]\npartitions = 7\n");
-  EXPECT_THAT(parse({}), HasSubstr("did you mean 'topic.create.partitions'"));
+  EXPECT_EQ(parse({}),
+            "'partition' is no key of the config file's section [topic.create]; did you mean 'partitions'?");
+  write_config("[topic.create]\ncolour = 7\n");
+  EXPECT_THAT(parse({}), testing::EndsWith("section [topic.create]; no command has such a flag"));
+}
+
+TEST_F(OptionsTest, AnUnknownSectionIsAnErrorThatNamesTheClosestAlsoWhereItIsEmpty) {
+  for (const char* text : {"[topics.create]\npartitions = 7\n", "[topics.create]\n"}) {
+    write_config(text);
+    EXPECT_THAT(parse({}), testing::StartsWith("the config file has a section [topics"));
+  }
+  write_config("[topic.creat]\npartitions = 7\n");
+  EXPECT_EQ(parse({}),
+            "the config file has a section [topic.creat], which is no command; did you mean 'topic.create'?");
+}
+
+TEST_F(OptionsTest, AKeyInTheWrongSectionOrInNoneIsToldWhereItBelongs) {
+  write_config("[topic]\npartitions = 7\n");
+  EXPECT_EQ(parse({}),
+            "'partitions' is no key of the config file's section [topic]; it belongs below [topic.create]");
+  write_config("partitions = 7\n");
+  EXPECT_EQ(parse({}),
+            "'partitions' stands in no section of the config file; it belongs below [topic.create]");
   write_config("colour = 1\n");
-  EXPECT_THAT(parse({}), HasSubstr("'colour' is no key"));
+  EXPECT_EQ(parse({}), "'colour' stands in no section of the config file; no command has such a flag");
 }
 
 TEST_F(OptionsTest, AFileThatIsNotThereIsAnError) {
