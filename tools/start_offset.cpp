@@ -106,11 +106,11 @@ Result<StartOffset> StartOffset::parse(const std::string& text) {
       return StartOffset{.query = Query::timestamp, .value = *number};
     if (const auto parsed = parse_time(time)) return StartOffset{.query = Query::timestamp, .value = *parsed};
   }
-  return fail(
-      ErrorCode::invalid_argument,
-      "'{}' is no place to begin; give earliest, latest, an offset from 0, -N for the last N records, @ "
-      "and milliseconds since 1970, or @2026-01-31T12:00:00Z",
-      text);
+  return fail(ErrorCode::invalid_argument,
+              "'{}' is no place in a topic; give an offset from 0, -N for N records before the end, "
+              "earliest, latest, @ "
+              "and milliseconds since 1970, or @2026-01-31T12:00:00Z",
+              text);
 }
 
 Task<Result<Offset>> find_offset(Client& client, PartitionName partition, StartOffset place) {
