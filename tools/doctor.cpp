@@ -79,10 +79,9 @@ void add_doctor(CLI::App& program, Run& run) {
   const auto flags = std::make_shared<DoctorFlags>();
   command
       .add_option("--data", flags->server.data,
-                  "Examine the disk under this folder, or where it would be made; a small file is written "
-                  "there and removed")
-      ->type_name("DIR")
-      ->capture_default_str();
+                  "Examine this folder and the disk under it, or where it would be made; a small file is "
+                  "written there and removed. Without it: the disk under the working folder")
+      ->type_name("DIR");
   add_shards(command, flags->server.shards);
   add_journal_file_bytes(command, flags->server.journal_file_size);
   add_output_format(command, flags->format);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct Finding {
 
 // The server that is meant to run here.
 struct PlannedServer {
-  std::string data = ".";
+  std::optional<std::string> data{};  // not named: the disk under the working folder is looked at
   std::uint32_t shards = 1;
   std::uint64_t journal_file_size = k_journal_file_size_default;
 };
@@ -34,8 +35,9 @@ struct PlannedServer {
 // The disk's part of examine(). Measuring needs io_uring.
 enum class DiskWrites : std::uint8_t { measure, leave_out };
 [[nodiscard]] std::vector<Finding> examine_disk(const PlannedServer& server, DiskWrites writes);
-// Looks at kernel, processors and limits, with as many rings at once as the server has shards, and at the
-// disk under its data folder (or the nearest above it that exists), where a file is written and removed.
+// Looks at kernel, processors and limits, with as many rings at once as the server has shards, at the data
+// folder if it is named, and at the disk under it (or under the nearest above it that exists), where a file
+// is written and removed unless the folder is somebody else's.
 [[nodiscard]] std::vector<Finding> examine(const PlannedServer& server);
 
 }  // namespace millrace::tools

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
+#include <optional>
 #include <sys/statfs.h>
 
 #include "engine/base/histogram.h"
@@ -99,7 +100,7 @@ std::uint64_t bytes_there(const std::string& data) {
 
 Finding free_space(const PlannedServer& server, std::uint64_t free) {
   const Room room = room_for(server);
-  const std::uint64_t there = bytes_there(server.data);
+  const std::uint64_t there = server.data ? bytes_there(*server.data) : 0;
   // A start takes over no file of the journal in force for its first commits.
   const std::uint64_t needed = there == 0 ? room.to_start : room.to_go_on;
   Finding space{.what = "free space",
@@ -143,6 +144,18 @@ std::vector<Finding> file_system(const PlannedServer& server, const std::string&
   }
   const auto free = static_cast<std::uint64_t>(info.f_bavail) * static_cast<std::uint64_t>(info.f_bsize);
   return {type, free_space(server, free)};
+}
+
+// In the words of a start.
+std::optional<Finding> refused_folder(const PlannedServer& server) {
+  if (!server.data) return std::nullopt;
+  const std::string data = std::filesystem::absolute(*server.data).lexically_normal();
+  const auto checked = run_uring({}, [&](UringReactor& reactor) { return check_folder(reactor, data); });
+  if (!checked || *checked) return std::nullopt;  // a ring that cannot be made is another finding
+  return Finding{.what = "data folder",
+                 .verdict = Verdict::bad,
+                 .value = checked->error().message,
+                 .meaning = "The server does not start on it."};
 }
 
 struct SyncedWrites {
@@ -233,11 +246,15 @@ std::vector<Finding> disk(const std::string& folder) {
 
 std::vector<Finding> examine_disk(const PlannedServer& server, DiskWrites writes) {
   std::vector<Finding> findings;
-  const std::string folder = existing_folder(server.data);
-  if (folder != server.data) findings.push_back(not_there_yet(server.data, folder));
+  const std::string data = server.data.value_or(".");
+  const std::string folder = existing_folder(data);
+  if (folder != data) findings.push_back(not_there_yet(data, folder));
   const std::vector<Finding> system = file_system(server, folder);
   findings.insert(findings.end(), system.begin(), system.end());
-  if (writes == DiskWrites::measure && system.front().verdict != Verdict::bad) {
+  if (writes == DiskWrites::leave_out || system.front().verdict == Verdict::bad) return findings;
+  if (const auto refused = refused_folder(server)) {
+    findings.push_back(*refused);
+  } else {
     const std::vector<Finding> measured = disk(folder);
     findings.insert(findings.end(), measured.begin(), measured.end());
   }

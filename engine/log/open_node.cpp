@@ -188,6 +188,13 @@ Task<Result<void>> remove_if_there(Reactor& reactor, std::string path) {
   co_return removed;
 }
 
+Task<Result<void>> check_folder(Reactor& reactor, std::string folder) {
+  OpenContext context{reactor, options_of(folder), DataFolder(folder), {}, {}};
+  CO_TRY(const FolderState state, co_await look_at_folder(context));
+  if (state == FolderState::ours) CO_TRY_VOID(co_await read_identity(context));
+  co_return Result<void>{};
+}
+
 Task<Result<OpenedNode>> open_node(Reactor& reactor, NodeOptions options) {
   CO_TRY_VOID(check_options(options));
   OpenContext context{reactor, options, DataFolder(options.folder), {}, {}};

@@ -71,6 +71,11 @@ struct OpenedNode {
   return ShardId{static_cast<std::uint32_t>(group.value() % shards)};
 }
 
+// Whether open_node() would take the folder, as far as can be told without touching it: one that is new,
+// empty or ours. Errors: wrong_folder, unsupported_version, corruption (of the identity), io_error,
+// permission_denied.
+Task<Result<void>> check_folder(Reactor& reactor, std::string folder);
+
 // Errors: folder_in_use, wrong_folder, unsupported_version, corruption, disk_full, io_error,
 // permission_denied.
 Task<Result<OpenedNode>> open_node(Reactor& reactor, NodeOptions options);

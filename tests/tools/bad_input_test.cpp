@@ -296,8 +296,36 @@ TEST(Doctor, AFolderThatTheServerWouldMakeIsLookedForAbove) {
   EXPECT_FALSE(std::filesystem::exists(folder.path("not")));
 }
 
+TEST(Doctor, SaysOfAFolderWhatServeSays) {
+  TestFolder folder;
+  const auto errors_of_serve = [&](const std::string& data) {
+    const Finished served = run(serve_arguments(folder.path(data)));
+    EXPECT_EQ(served.status, k_exit_failure);
+    return served.errors.substr(served.errors.find(folder.path(data)));  // behind "millrace serve: "
+  };
+  std::filesystem::create_directory(folder.path("foreign"));
+  std::ofstream(folder.path("foreign/somebody's")) << "file";
+  std::filesystem::create_directory(folder.path("identity"));
+  std::ofstream(folder.path("identity/identity")) << "somebody's, too";
+  for (const char* data : {"foreign", "identity"}) {
+    const Finished finished = run({"doctor", "--data", folder.path(data)});
+    EXPECT_EQ(finished.status, k_exit_unhealthy);
+    EXPECT_THAT(finished.output, HasSubstr(errors_of_serve(data)));
+    EXPECT_THAT(finished.output, HasSubstr("a server does not start here"));
+  }
+  EXPECT_EQ(ServerProcess(folder.path("ours")).stop(), 0);
+  EXPECT_EQ(run({"doctor", "--data", folder.path("ours")}).status, k_exit_ok);
+}
+
+// The working folder of a shell holds this and that; nobody has said that a server shall have it.
+TEST(Doctor, WithoutAFolderItLooksAtTheDiskAlone) {
+  const Finished finished = run({"doctor"});
+  EXPECT_EQ(finished.status, k_exit_ok) << finished.output;
+  EXPECT_THAT(finished.output, testing::Not(HasSubstr("data folder")));
+}
+
 TEST(Doctor, AFolderThatCannotBeWrittenIsUnhealthy) {
-  const Finished finished = run({"doctor", "--data", "/proc"});
+  const Finished finished = run({"doctor", "--data", "/proc/millrace"});
   EXPECT_EQ(finished.status, k_exit_unhealthy);
   EXPECT_THAT(finished.output, HasSubstr("a server does not start here"));
 }
