@@ -104,6 +104,7 @@ class Production {
   Task<Result<void>> open_topic() {
     auto topic = co_await producer_.open(flags_.topic);
     if (!topic && topic.error().code == ErrorCode::unknown_topic && !flags_.no_create) {
+      CO_TRY_VOID(check_new_topic());
       const auto created =
           co_await client_.create_topic({.name = flags_.topic, .partitions = flags_.partitions});
       // Somebody else may have been faster.
@@ -117,6 +118,15 @@ class Production {
     }
     topic_ = *topic;
     co_return Result<void>();
+  }
+
+  // Before it is there: a mistake must not leave a topic behind.
+  [[nodiscard]] Result<void> check_new_topic() const {
+    if (!flags_.partition || *flags_.partition < flags_.partitions) return {};
+    return fail(ErrorCode::invalid_argument,
+                "topic {} does not exist, and with --partitions {} it would have no partition {}; give "
+                "--partitions {} or more",
+                flags_.topic, flags_.partitions, *flags_.partition, std::uint64_t{*flags_.partition} + 1);
   }
 
   Result<std::uint64_t> append(const RecordView& record) {

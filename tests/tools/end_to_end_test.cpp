@@ -459,6 +459,17 @@ TEST_F(EndToEnd, AMissingTopicIsMadeUnlessThatIsUnwanted) {
   EXPECT_EQ(json::parse(output_of({"topic", "describe", "missing", "--format", "json"}))["partitions"], 2);
 }
 
+TEST_F(EndToEnd, ATopicThatWouldNotHaveThePartitionIsNotMade) {
+  const Finished refused = millrace({"produce", "t", "-p", "3"}, "a\n");
+  EXPECT_EQ(refused.status, k_exit_failure);
+  EXPECT_EQ(refused.errors,
+            "millrace produce: topic t does not exist, and with --partitions 1 it would have no partition 3; "
+            "give --partitions 4 or more\n");
+  EXPECT_EQ(output_of({"topic", "list", "--format", "json"}), "[]\n");
+  output_of({"produce", "t", "-p", "3", "--partitions", "4"}, "a\n");
+  EXPECT_EQ(consume("t", {"-f", "%p %s\n"}), "3 a\n");
+}
+
 TEST_F(EndToEnd, StatusCountsAndTimes) {
   output_of({"produce", "t"}, "a\n");
   const json status = json::parse(output_of({"status", "--format", "json"}));
