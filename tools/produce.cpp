@@ -106,12 +106,19 @@ class Production {
     if (!topic && topic.error().code == ErrorCode::unknown_topic && !flags_.no_create) {
       CO_TRY_VOID(check_new_topic());
       const auto created =
-          co_await client_.create_topic({.name = flags_.topic, .partitions = flags_.partitions});
+          co_await client_.create_topic({.name = flags_.topic, .partitions = partitions_if_new()});
       // Somebody else may have been faster.
       if (!created && created.error().code != ErrorCode::topic_exists) co_return fail(created.error());
       topic = co_await producer_.open(flags_.topic);
     }
     if (!topic) co_return fail(topic.error());
+    if (flags_.partitions && *flags_.partitions != topic->partitions) {
+      co_return fail(
+          ErrorCode::invalid_argument,
+          "topic {} has {} partition{}, not {}, and that does not change; leave out --partitions, or "
+          "name another topic",
+          flags_.topic, topic->partitions, topic->partitions == 1 ? "" : "s", *flags_.partitions);
+    }
     if (flags_.partition && *flags_.partition >= topic->partitions) {
       co_return fail(ErrorCode::invalid_argument, "topic {} has no partition {}; it has {}, counted from 0",
                      flags_.topic, *flags_.partition, topic->partitions);
@@ -120,13 +127,15 @@ class Production {
     co_return Result<void>();
   }
 
+  [[nodiscard]] std::uint32_t partitions_if_new() const { return flags_.partitions.value_or(1); }
+
   // Before it is there: a mistake must not leave a topic behind.
   [[nodiscard]] Result<void> check_new_topic() const {
-    if (!flags_.partition || *flags_.partition < flags_.partitions) return {};
+    if (!flags_.partition || *flags_.partition < partitions_if_new()) return {};
     return fail(ErrorCode::invalid_argument,
                 "topic {} does not exist, and with --partitions {} it would have no partition {}; give "
                 "--partitions {} or more",
-                flags_.topic, flags_.partitions, *flags_.partition, std::uint64_t{*flags_.partition} + 1);
+                flags_.topic, partitions_if_new(), *flags_.partition, std::uint64_t{*flags_.partition} + 1);
   }
 
   Result<std::uint64_t> append(const RecordView& record) {
@@ -266,7 +275,9 @@ void add_delivery_flags(CLI::App& command, const std::shared_ptr<ProduceFlags>& 
              "Print this for each record as soon as it is acknowledged; formats as in consume", "FORMAT");
   command.add_flag("--no-create", flags->no_create,
                    "Fail if the topic does not exist, instead of creating it");
-  add_number(command, "--partitions", flags->partitions, "Of a topic that is created", {.least = 1});
+  add_number(command, "--partitions", flags->partitions,
+             "Of a topic that is created; one that exists must have as many", {.least = 1})
+      ->default_str("1");
   add_size(command, "--batch-bytes", flags->batch_bytes,
            fmt::format("Send a batch when it has this size, {} to {}", format_size(k_batch_size_target_min),
                        format_size(k_batch_size_max)),

@@ -25,7 +25,7 @@ struct ProduceFlags {
   Codec codec = Codec::none;
   std::optional<FormatString> acked;
   bool no_create = false;
-  std::uint32_t partitions = 1;
+  std::optional<std::uint32_t> partitions;  // a new topic gets one where nothing is said
   std::uint64_t batch_bytes = k_batch_size_target;
   std::uint32_t batches_in_flight = k_producer_batches_kept;
   bool no_idempotence = false;
