@@ -32,7 +32,7 @@ void ServerConnection::send_answer(std::uint8_t type, std::uint64_t correlation,
 
 void ServerConnection::send_error(std::uint64_t correlation, const Error& error,
                                   const ErrorDetails& details) {
-  ++context_.counters.requests_failed;
+  ++(is_of_the_caller(error.code) ? context_.counters.requests_wrong : context_.counters.requests_failed);
   context_.builder.Clear();
   context_.builder.Finish(error_to_wire(context_.builder, error, details));
   send_answer(number(FrameType::error), correlation, {});

@@ -23,6 +23,7 @@ constexpr auto k_counters = std::to_array<CounterRow>({
     {"connections_refused", FIGURE(server.refused_connections)},
     {"requests", FIGURE(server.requests)},
     {"requests_failed", FIGURE(server.requests_failed)},
+    {"requests_wrong", FIGURE(server.requests_wrong)},
     {"requests_hopped", FIGURE(server.requests_hopped)},
     {"requests_refused", FIGURE(server.refused_requests)},
     {"requests_in_flight", FIGURE(requests_in_flight)},

@@ -16,7 +16,8 @@ struct ServerCounters {
   std::uint64_t connections = 0;  // open now
   std::uint64_t accepted = 0;
   std::uint64_t requests = 0;
-  std::uint64_t requests_failed = 0;  // answered with an error
+  std::uint64_t requests_failed = 0;  // answered with an error of the server's: it could not do it
+  std::uint64_t requests_wrong = 0;   // answered with one of the caller's: no such topic, no valid batch
   std::uint64_t requests_hopped = 0;  // worked on by another shard
   std::uint64_t produce_requests = 0, produce_records = 0, produce_bytes = 0;
   std::uint64_t produce_unanswered_failures = 0;  // of those that asked for no acknowledgement

@@ -54,6 +54,10 @@ enum class ErrorCode : std::uint16_t {
 [[nodiscard]] std::string_view name(ErrorCode code);
 // Whether the same request may succeed later without any change by the caller.
 [[nodiscard]] bool retryable(ErrorCode code);
+// Whether what was asked for is at fault, whatever the state of who was asked: as 4xx of HTTP, not 5xx.
+[[nodiscard]] constexpr bool is_of_the_caller(ErrorCode code) {
+  return code < ErrorCode::overloaded;
+}
 // The code with this number, or nothing: numbers come from the wire.
 [[nodiscard]] std::optional<ErrorCode> error_code(std::uint16_t number);
 

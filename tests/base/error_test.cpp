@@ -41,6 +41,14 @@ TEST(ErrorTest, TheStateOfThingsIsRetryableAndTheCallersMistakesAreNot) {
   EXPECT_FALSE(retryable(ErrorCode::sync_failed));
 }
 
+TEST(ErrorTest, WhatTheCallerAskedForIsToldFromTheStateOfThings) {
+  EXPECT_TRUE(is_of_the_caller(ErrorCode::invalid_argument));
+  EXPECT_TRUE(is_of_the_caller(ErrorCode::unknown_producer));
+  EXPECT_FALSE(is_of_the_caller(ErrorCode::overloaded));
+  EXPECT_FALSE(is_of_the_caller(ErrorCode::disk_full));
+  EXPECT_FALSE(is_of_the_caller(ErrorCode::io_error));
+}
+
 TEST(ErrorTest, NumbersOffTheWireThatAreNoCodeGiveNothing) {
   EXPECT_FALSE(error_code(0));
   EXPECT_FALSE(error_code(17));

@@ -216,6 +216,8 @@ TEST(ServerBounds, MoreRequestsThanAShardTakesAreRefusedAsOverloaded) {
     }
     for (int i = 0; i < 5; ++i) EXPECT_TRUE((co_await peer.receive()).payload.empty());
     EXPECT_EQ(co_await peer.counter("requests_refused"), 3u);
+    EXPECT_EQ(co_await peer.counter("requests_failed"), 3u);
+    EXPECT_EQ(co_await peer.counter("requests_wrong"), 0u);
   });
 }
 

@@ -294,6 +294,17 @@ TEST(ServerRequests, ListsOfManyTopicsComeInPagesInTheOrderOfNames) {
   });
 }
 
+TEST(ServerRequests, ARequestForWhatIsNotThereIsNoFailureOfTheServer) {
+  ServerStory story;
+  story.run([](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    EXPECT_EQ((co_await peer.describe("orders")).error(), ErrorCode::unknown_topic);
+    EXPECT_EQ((co_await peer.produce("orders", batch_of("x"))).error(), ErrorCode::unknown_topic);
+    EXPECT_EQ(co_await peer.counter("requests_wrong"), 2u);
+    EXPECT_EQ(co_await peer.counter("requests_failed"), 0u);
+  });
+}
+
 TEST(ServerRequests, StatusNamesCountersAndLatencies) {
   ServerStory story;
   story.run([](Reactor& here, Address server) -> Task<void> {

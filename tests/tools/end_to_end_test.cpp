@@ -489,6 +489,7 @@ TEST_F(EndToEnd, StatusCountsAndTimes) {
   std::map<std::string, int> counters;
   for (const json& counter : status["counters"]) counters[counter["counter"]] = counter["value"];
   EXPECT_EQ(counters["produce_records"], 1);
+  EXPECT_EQ(counters["requests_failed"], 0) << "produce has made the topic";
   EXPECT_FALSE(status["latencies"].empty());
   EXPECT_THAT(output_of({"status"}), HasSubstr("p99_us"));
 }
