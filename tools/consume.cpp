@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/base/units.h"
 #include "net/client/consumer.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
@@ -34,7 +35,7 @@ class Consumption {
       : flags_(flags),
         reactor_(reactor),
         client_(client),
-        consumer_(client, consumer_options(flags)),
+        consumer_(client, consumer_options(flags), [this](const Error* reason) { tell_outage(reason); }),
         output_(reactor) {}
 
   Task<int> run() {
@@ -61,6 +62,15 @@ class Consumption {
     ConsumerOptions options;
     if (flags.stop_at_end) options.patience = Duration::zero();
     return options;
+  }
+
+  // Of a follower, which would else look like one that has nothing to read.
+  void tell_outage(const Error* reason) const {
+    const std::string server = to_string(flags_.server);
+    write_error(reason == nullptr
+                    ? fmt::format("millrace consume: {} answers again\n", server)
+                    : fmt::format("millrace consume: {} gives no records ({}); trying again for {}\n", server,
+                                  name(reason->code), format_duration(ConsumerOptions{}.patience)));
   }
 
   // Where a partition ended when this began.

@@ -20,8 +20,8 @@ bool may_pass(ErrorCode code) {
 
 }  // namespace
 
-Consumer::Consumer(Client& client, ConsumerOptions options)
-    : state_(std::make_shared<ConsumerState>(client, options)) {}
+Consumer::Consumer(Client& client, ConsumerOptions options, OnOutage on_outage)
+    : state_(std::make_shared<ConsumerState>(client, options, std::move(on_outage))) {}
 Consumer::~Consumer() {
   state_->close();
 }
@@ -41,8 +41,12 @@ std::optional<PartitionProgress> Consumer::progress(const PartitionName& partiti
   return state_->progress(partition);
 }
 
-ConsumerState::ConsumerState(Client& client, ConsumerOptions options)
-    : client_(client), reactor_(client.reactor()), options_(options), changed_(client.reactor()) {
+ConsumerState::ConsumerState(Client& client, ConsumerOptions options, Consumer::OnOutage on_outage)
+    : client_(client),
+      reactor_(client.reactor()),
+      options_(options),
+      on_outage_(std::move(on_outage)),
+      changed_(client.reactor()) {
   options_.fetches_ahead = std::max(options_.fetches_ahead, 1u);
 }
 
@@ -86,7 +90,6 @@ FetchOptions ConsumerState::fetch_options() const {
 }
 
 Task<void> ConsumerState::fetch_all(Self self, std::shared_ptr<Followed> from) {
-  std::optional<MonotonicTime> failing_since;
   while (!from->stopped) {
     if (from->answers.size() >= self->options_.fetches_ahead) {
       co_await from->room.wait();
@@ -95,10 +98,11 @@ Task<void> ConsumerState::fetch_all(Self self, std::shared_ptr<Followed> from) {
     auto fetched = co_await self->client_.fetch(from->name, from->ask_from, self->fetch_options());
     if (from->stopped) break;
     if (!fetched) {
-      if (co_await self->outlives(*from, fetched.error(), failing_since)) continue;
+      if (co_await self->outlives(*from, fetched.error())) continue;
       break;
     }
-    failing_since.reset();
+    from->failing_since.reset();
+    self->tell_success();
     from->progress.log_start = fetched->log_start;
     from->progress.committed_end = fetched->committed_end;
     from->ask_from = std::max(from->ask_from, fetched->next_offset);
@@ -109,10 +113,10 @@ Task<void> ConsumerState::fetch_all(Self self, std::shared_ptr<Followed> from) {
 
 // Whether to try again: after a pause, and not beyond the consumer's patience. Otherwise the error is the
 // partition's end.
-Task<bool> ConsumerState::outlives(Followed& from, const Error& error,
-                                   std::optional<MonotonicTime>& failing_since) {
-  if (!failing_since) failing_since = reactor_.now();
-  if (may_pass(error.code) && reactor_.now() + k_repeat_pause < *failing_since + options_.patience) {
+Task<bool> ConsumerState::outlives(Followed& from, const Error& error) {
+  if (!from.failing_since) from.failing_since = reactor_.now();
+  if (may_pass(error.code) && reactor_.now() + k_repeat_pause < *from.failing_since + options_.patience) {
+    tell_failure(error);
     static_cast<void>(co_await reactor_.sleep(k_repeat_pause));
     co_return true;
   }
@@ -120,6 +124,19 @@ Task<bool> ConsumerState::outlives(Followed& from, const Error& error,
                                              from.ask_from.value(), error.message)};
   changed_.wake_all();
   co_return false;
+}
+
+void ConsumerState::tell_failure(const Error& reason) {
+  if (std::exchange(is_outage_, true)) return;
+  if (on_outage_) on_outage_(&reason);
+}
+
+// A server that goes answers what waits there: one partition may succeed while another fails already.
+void ConsumerState::tell_success() {
+  const auto fails = [](const auto& each) { return each->failing_since.has_value(); };
+  if (!is_outage_ || std::ranges::any_of(followed_, fails)) return;
+  is_outage_ = false;
+  if (on_outage_) on_outage_(nullptr);
 }
 
 // ---- records

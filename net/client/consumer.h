@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -61,7 +62,11 @@ struct PartitionProgress {
 
 class Consumer {
  public:
-  explicit Consumer(Client& client, ConsumerOptions options = {});
+  // Hears once when fetches begin to fail and are repeated, with the first one's reason, and once when all
+  // partitions have succeeded again, with null. It must not destroy the consumer.
+  using OnOutage = std::move_only_function<void(const Error* reason)>;
+
+  explicit Consumer(Client& client, ConsumerOptions options = {}, OnOutage on_outage = {});
   ~Consumer();
   Consumer(const Consumer&) = delete;
   Consumer& operator=(const Consumer&) = delete;

@@ -16,7 +16,7 @@ namespace millrace {
 
 class ConsumerState : public std::enable_shared_from_this<ConsumerState> {
  public:
-  ConsumerState(Client& client, ConsumerOptions options);
+  ConsumerState(Client& client, ConsumerOptions options, Consumer::OnOutage on_outage);
 
   void follow(PartitionName name, Offset from);
   void unfollow(const PartitionName& name);
@@ -39,6 +39,7 @@ class ConsumerState : public std::enable_shared_from_this<ConsumerState> {
     PartitionProgress progress;
     std::deque<Slice> answers;  // fetched, not yet decoded
     EntryDecoder decoder;
+    std::optional<MonotonicTime> failing_since;  // fetches are repeated
     std::optional<Error> error;
     bool decode_failed = false;  // the error: nothing more of this partition is shown
     bool stopped = false;
@@ -47,7 +48,9 @@ class ConsumerState : public std::enable_shared_from_this<ConsumerState> {
   };
 
   static Task<void> fetch_all(Self self, std::shared_ptr<Followed> from);
-  Task<bool> outlives(Followed& from, const Error& error, std::optional<MonotonicTime>& failing_since);
+  Task<bool> outlives(Followed& from, const Error& error);
+  void tell_failure(const Error& reason);
+  void tell_success();
   [[nodiscard]] FetchOptions fetch_options() const;
   [[nodiscard]] bool decode(Followed& from);
   void stop(Followed& from);
@@ -55,7 +58,9 @@ class ConsumerState : public std::enable_shared_from_this<ConsumerState> {
   Client& client_;
   Reactor& reactor_;
   ConsumerOptions options_;
-  Inflater inflater_;  // of all partitions, one batch at a time
+  Consumer::OnOutage on_outage_;
+  bool is_outage_ = false;  // as it was told
+  Inflater inflater_;       // of all partitions, one batch at a time
   std::vector<std::shared_ptr<Followed>> followed_;
   std::size_t current_ = 0;  // whose answer is being decoded; then the next one's turn
   ConsumedRecord record_;

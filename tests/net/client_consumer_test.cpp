@@ -165,6 +165,38 @@ TEST_F(ConsumerTest, GoesOnAfterTheServerWasAway) {
   });
 }
 
+TEST_F(ConsumerTest, AnOutageIsToldOnceAndSoIsItsEnd) {
+  run([this](Client& client) -> Task<void> {
+    std::vector<std::string> news;
+    Consumer consumer(client, {}, [&](const Error* reason) {
+      news.emplace_back(reason == nullptr ? "over" : name(reason->code));
+    });
+    consumer.follow({"events", 0}, Offset{0});
+    consumer.follow({"events", 1}, Offset{0});
+    for (int outage = 0; outage < 2; ++outage) {
+      add(client, "a");
+      for (int partition = 0; partition < 2; ++partition) co_await next(consumer);
+      server_node_.kill();
+      static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(3)));
+      start_server();
+    }
+    add(client, "b");
+    for (int partition = 0; partition < 2; ++partition) co_await next(consumer);
+    EXPECT_THAT(news, ElementsAre("connection_lost", "over", "connection_lost", "over"));
+  });
+}
+
+TEST_F(ConsumerTest, WithoutPatienceThereIsNoOutageToTellOf) {
+  options_.connect_patience = Duration::zero();
+  run([this](Client& client) -> Task<void> {
+    Consumer consumer(client, {.patience = Duration::zero()},
+                      [](const Error*) { ADD_FAILURE() << "nothing is repeated"; });
+    consumer.follow({"events", 0}, Offset{0});
+    server_node_.kill();
+    EXPECT_FALSE(co_await consumer.wait());
+  });
+}
+
 TEST_F(ConsumerTest, AServerThatStaysAwayIsAnErrorAfterThePatience) {
   options_.connect_patience = Duration::zero();
   run([this](Client& client) -> Task<void> {

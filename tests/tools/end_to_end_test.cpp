@@ -328,6 +328,13 @@ TEST_F(EndToEnd, AFollowerOutlivesARestartOfTheServer) {
   ServerProcess again(folder_.path("data"), {"--listen", server_.address()});
   output_of({"produce", "t"}, "two\n");
   EXPECT_EQ(consumer.read_line(), "two\n");
+  consumer.signal(SIGINT);
+  EXPECT_EQ(consumer.wait(), k_exit_ok);
+  const auto said = lines_of(consumer.errors());
+  ASSERT_EQ(said.size(), 2u) << "once that it is away, once that it is back";
+  EXPECT_THAT(said[0], StartsWith("millrace consume: " + server_.address() + " gives no records ("));
+  EXPECT_THAT(said[0], testing::EndsWith("; trying again for 30s"));
+  EXPECT_EQ(said[1], "millrace consume: " + server_.address() + " answers again");
 }
 
 TEST_F(EndToEnd, AConsumerWhoseReaderHasGoneEndsQuietly) {
