@@ -193,7 +193,8 @@ class Reactor {
 
   // ---- sockets (TCP, no delay) ------------------------------------------------------------------
   // Each shard may listen on the same address; the kernel spreads connections. Port 0 picks one: see
-  // local_address().
+  // local_address(). unavailable when another process has it, and keeps it for a while: one that was killed
+  // does not.
   Operation<Socket> listen(Address address);
   Operation<Socket> accept(Socket listener);
   Operation<Socket> connect(Address address, MonotonicTime deadline = k_never);

@@ -17,9 +17,10 @@
 namespace millrace {
 namespace {
 
-// A process that was killed holds its lock until its last write has ended: 5 tries in 250 ms.
-constexpr std::uint8_t k_lock_attempts = 5;
-constexpr Duration k_lock_pause = std::chrono::milliseconds(50);
+// A process that was killed holds its lock until its last write has ended, and its port until its rings are
+// gone: 5 tries in 250 ms.
+constexpr std::uint8_t k_attempts = 5;
+constexpr Duration k_attempts_pause = std::chrono::milliseconds(50);
 
 Outcome failed(int error) {
   Outcome outcome;
@@ -99,8 +100,11 @@ void UringReactor::do_plain(std::uint32_t slot) {
       return take_lock(slot);
     case Verb::free_space:
       return end(slot, free_space_of(wanted.path));
-    case Verb::listen:
-      return end(slot, open_listener(wanted.address));
+    case Verb::listen: {
+      Outcome outcome = open_listener(wanted.address);
+      if (outcome.error == EADDRINUSE && try_later(slot)) return;
+      return end(slot, std::move(outcome));
+    }
     case Verb::shutdown:
       // A connection that the peer has ended is shut down already.
       return end(slot, ::shutdown(fd, SHUT_RDWR) < 0 && errno != ENOTCONN ? failed(errno) : Outcome{});
@@ -159,6 +163,15 @@ int UringReactor::prepare_signal(std::uint32_t slot) {
   return 0;
 }
 
+// Of what another process holds; false after the last attempt.
+bool UringReactor::try_later(std::uint32_t slot) {
+  Flight& flight = flights_[slot];
+  if (++flight.attempts > k_attempts) return false;
+  flight.state = State::timer;
+  timers_.add(slot, now() + k_attempts_pause);
+  return true;
+}
+
 // ---- the lock -----------------------------------------------------------------------------------
 
 // A lock has to outlast the writes of its process: after a kill the kernel drops descriptors first and waits
@@ -166,17 +179,15 @@ int UringReactor::prepare_signal(std::uint32_t slot) {
 // every shard's ring holds the lock; a release reaches each shard after the writes it has in flight.
 void UringReactor::take_lock(std::uint32_t slot) {
   const Request& wanted = request(slot);
-  Flight& flight = flights_[slot];
   UniqueFd fd(::open(wanted.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   const int refused = fd ? 0 : errno;
   // flock(2) asks for no right to write: on a read-only copy the lock keeps everybody else out as well.
   if (refused == EROFS || refused == EACCES) fd = UniqueFd(::open(wanted.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return end_with_error(slot, refused);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK || ++flight.attempts > k_lock_attempts) return end_with_error(slot, errno);
-    flight.state = State::timer;
-    timers_.add(slot, now() + k_lock_pause);
-    return;
+    const int error = errno;
+    if (error == EWOULDBLOCK && try_later(slot)) return;
+    return end_with_error(slot, error);
   }
   // All that can fail comes first: a ring would keep a lock that nobody was given.
   std::vector<UniqueFd> copies(shard_count());

@@ -175,7 +175,7 @@ void UringReactor::fire_timers() {
   while (const auto slot = timers_.pop_due(now())) {
     if (request(*slot).verb == Verb::sleep) {
       end(*slot, {});
-    } else if (flights_[*slot].state == State::timer) {  // another try at a lock
+    } else if (flights_[*slot].state == State::timer) {  // another try at a lock or a port
       flights_[*slot].state = State::soon;
       soon_.push(*slot);
     } else {

@@ -130,6 +130,7 @@ class UringReactor final : public Reactor {
   // ---- plain system calls that do not block (uring_files.cpp, uring_sockets.cpp) ----------------
   [[nodiscard]] bool is_plain(Verb verb) const;
   void do_plain(std::uint32_t slot);
+  [[nodiscard]] bool try_later(std::uint32_t slot);
   void take_lock(std::uint32_t slot);
   [[nodiscard]] Outcome open_listener(const Address& address);
   // What an operation needs before its first submission; 0 or an errno.
