@@ -7,14 +7,15 @@
 
 namespace millrace {
 
-NodeShard::NodeShard(Reactor& the_reactor, Node::State& node, const NodePart& part)
+NodeShard::NodeShard(Reactor& the_reactor, Node::State& node, const NodePart& part, Socket listener)
     : reactor(the_reactor),
       log(reactor, DataFolder(node.setup.storage.folder), part.identity, part.journal, part.groups,
           part.ballast, node.setup.log),
       context(reactor, log, node.setup.server,
               NodeInfo{part.identity.cluster, part.identity.node, node.setup.storage.folder}, node.contexts),
       server(context),
-      node_(node) {
+      node_(node),
+      listener_(std::move(listener)) {
   node.shards[reactor.shard().value()] = this;
   node.contexts[reactor.shard().value()] = &context;
 }
@@ -72,15 +73,24 @@ Task<void> run_other(Reactor& reactor, Node::State& node) {
   NodePlace& place = node.places[reactor.shard().value()];
   WaitQueue news(reactor);
   place.news = &news;
-  while (!place.part && !place.end) co_await news.wait();
-  if (place.part) {
-    NodeShard shard(reactor, node, *place.part);
-    auto started = co_await shard.start();
-    node.report(reactor, [started = std::move(started)](NodeReports& reports) mutable {
-      ++reports.begun;
-      if (!started) reports.fail(std::move(started).error());
+  const auto answer = [&](Result<void> done) {
+    node.report(reactor, [done = std::move(done)](NodeReports& reports) mutable {
+      ++reports.answers;
+      if (!done) reports.fail(std::move(done).error());
       reports.tell();
     });
+  };
+  Socket listener;
+  while (!place.address && !place.end) co_await news.wait();
+  if (place.address) {
+    auto listening = co_await reactor.listen(*place.address);
+    if (listening) listener = *listening;
+    answer(listening ? Result<void>{} : fail(std::move(listening).error()));
+  }
+  while (!place.part && !place.end) co_await news.wait();
+  if (place.part) {
+    NodeShard shard(reactor, node, *place.part, std::move(listener));
+    answer(co_await shard.start());
     while (!place.end) co_await news.wait();
   }
   place.news = nullptr;
@@ -96,41 +106,37 @@ class FirstShard {
   ~FirstShard() { node_.reports.news = nullptr; }
 
   Task<Result<void>> run() {
-    NodeOptions options = node_.setup.storage;
-    options.shards = reactor_.shard_count();
-    auto opened = co_await open_node(reactor_, std::move(options));
-    Result<void> result;
-    if (opened) {
-      result = co_await run_opened(*opened);
-    } else {
-      result = fail(std::move(opened).error());
-    }
-    for (std::uint32_t i = 1; i < reactor_.shard_count(); ++i) {
-      reactor_.post(ShardId{i}, [&node = node_](Reactor& there) {
-        NodePlace& place = node.places[there.shard().value()];
-        place.end = true;
-        place.tell();
-      });
-    }
+    auto result = co_await listen_and_open();
+    tell_others([](std::uint32_t) { return [](NodePlace& place) { place.end = true; }; });
     co_return result;
   }
 
  private:
-  Task<Result<void>> run_opened(OpenedNode& opened) {
+  // The address first: where it cannot be had, no folder is made.
+  Task<Result<void>> listen_and_open() {
+    CO_TRY(Socket listener, co_await reactor_.listen(node_.setup.listen));
+    // Where port 0 has picked one, the others take the same.
+    address_ = reactor_.local_address(listener);
+    tell_others(
+        [&](std::uint32_t) { return [address = address_](NodePlace& place) { place.address = address; }; });
+    CO_TRY_VOID(co_await answers_of_others());
+    NodeOptions options = node_.setup.storage;
+    options.shards = reactor_.shard_count();
+    CO_TRY(OpenedNode opened, co_await open_node(reactor_, std::move(options)));
+    co_return co_await run_opened(opened, std::move(listener));
+  }
+
+  Task<Result<void>> run_opened(OpenedNode& opened, Socket listener) {
     say_how_it_was_found(opened);
-    for (std::uint32_t i = 1; i < reactor_.shard_count(); ++i) {
-      reactor_.post(ShardId{i}, [&node = node_, part = part_of(opened, i)](Reactor& there) mutable {
-        NodePlace& place = node.places[there.shard().value()];
-        place.part = std::move(part);
-        place.tell();
-      });
-    }
-    NodeShard shard(reactor_, node_, part_of(opened, 0));
+    tell_others([&](std::uint32_t shard) {
+      return [part = part_of(opened, shard)](NodePlace& place) mutable { place.part = std::move(part); };
+    });
+    NodeShard shard(reactor_, node_, part_of(opened, 0), std::move(listener));
     Catalog catalog(shard.context);
     shard.context.catalog = &catalog;
     auto started = co_await shard.start();
-    while (node_.reports.begun + 1 < reactor_.shard_count()) co_await news_.wait();
-    if (started && node_.reports.failure) started = fail(*node_.reports.failure);
+    auto others = co_await answers_of_others();
+    if (started) started = std::move(others);
     if (started) started = co_await serve(shard, catalog, opened);
     if (!started) {
       static_cast<void>(co_await on_all([](NodeShard& there) { return abort_server(there); }));
@@ -141,6 +147,26 @@ class FirstShard {
     co_return co_await on_all([](NodeShard& there) { return there.stop_log(); });
   }
 
+  // Runs change(shard)(NodePlace&) on each other shard.
+  template <class Change>
+  void tell_others(Change change) {
+    for (std::uint32_t i = 1; i < reactor_.shard_count(); ++i) {
+      reactor_.post(ShardId{i}, [&node = node_, its = change(i)](Reactor& there) mutable {
+        NodePlace& place = node.places[there.shard().value()];
+        its(place);
+        place.tell();
+      });
+    }
+  }
+
+  // When all of them have done what they were told, or failed to.
+  Task<Result<void>> answers_of_others() {
+    while (node_.reports.answers + 1 < reactor_.shard_count()) co_await news_.wait();
+    node_.reports.answers = 0;
+    if (node_.reports.failure) co_return fail(*node_.reports.failure);
+    co_return Result<void>{};
+  }
+
   template <class Function>
   Task<Result<void>> on_all(Function function) {
     return on_all_shards(reactor_, node_, std::move(function));
@@ -149,9 +175,9 @@ class FirstShard {
   // Until the node is asked to stop, or cannot go on.
   Task<Result<void>> serve(NodeShard& shard, Catalog& catalog, const OpenedNode& opened) {
     CO_TRY_VOID(co_await catalog.load());
-    CO_TRY(const Address address, co_await listen(shard.server));
+    CO_TRY_VOID(co_await on_all([](NodeShard& there) { return start_server(there); }));
     if (node_.setup.started) {
-      node_.setup.started({.address = address,
+      node_.setup.started({.address = address_,
                            .identity = opened.identity,
                            .created = opened.created,
                            .clean = opened.clean,
@@ -174,19 +200,6 @@ class FirstShard {
     for (const std::string& note : opened.notes) reactor_.log(LogLevel::warning, note);
   }
 
-  // Shard 0 first: where it may pick a port, the others take the same.
-  Task<Result<Address>> listen(Server& server) {
-    CO_TRY(const Address address, co_await server.listen(node_.setup.listen));
-    CO_TRY_VOID(co_await on_all([&address](NodeShard& there) { return listen_too(there, address); }));
-    co_return address;
-  }
-
-  static Task<Result<void>> listen_too(NodeShard& there, const Address& address) {
-    if (there.reactor.shard() != ShardId{0}) CO_TRY_VOID(co_await there.server.listen(address));
-    there.server.start();
-    co_return Result<void>{};
-  }
-
   Task<void> wait_signal() {
     const auto signal = co_await reactor_.wait_signal();
     if (!signal) {
@@ -198,6 +211,10 @@ class FirstShard {
     node_.reports.tell();
   }
 
+  static Task<Result<void>> start_server(NodeShard& there) {
+    there.serve();
+    co_return Result<void>{};
+  }
   static Task<Result<void>> stop_server(NodeShard& there) {
     co_await there.server.stop();
     co_return Result<void>{};
@@ -215,6 +232,7 @@ class FirstShard {
   Reactor& reactor_;
   Node::State& node_;
   WaitQueue news_;
+  Address address_;  // in force
 };
 
 }  // namespace

@@ -1,15 +1,19 @@
 // Node: one node, put together: data folder, logs, topics and servers, on as many shards as the reactor has.
 //
 //   shard 0                                                      every other shard
+//   listen ----------------------------------------------------> listen
 //   open the data folder (recovery)                              wait
 //   hand out the journals' and groups' parts ------------------> make and start its log
 //   read the topics from group 0, finish what a crash left
-//   listen ----------------------------------------------------> listen
+//   accept connections ----------------------------------------> accept connections
 //   started(); serve                                             serve
 //   SIGTERM, stop(), or a failed sync
 //   stop the servers ------------------------------------------> finish what was taken, refuse the rest
 //   stop the logs ---------------------------------------------> move everything to segments, checkpoint
 //   end -------------------------------------------------------> end
+//
+// A node that cannot have its address ends before it touches the folder. Who connects during recovery waits
+// in the listener.
 //
 // The same code runs on threads with io_uring and in simulation:
 //

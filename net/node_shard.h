@@ -28,6 +28,7 @@ struct NodePart {
 // Shard 0's messages to another shard, which may come before that one's main has begun. Each is touched by
 // its own shard alone.
 struct NodePlace {
+  std::optional<Address> address;  // to listen on
   std::optional<NodePart> part;
   bool end = false;
   WaitQueue* news = nullptr;  // of the shard's main
@@ -38,7 +39,7 @@ struct NodePlace {
 
 // The others' messages to shard 0; touched by shard 0 alone.
 struct NodeReports {
-  std::uint32_t begun = 0;       // shards whose log has started, or failed to
+  std::uint32_t answers = 0;     // of shards that have done what they were told last, or failed to
   std::optional<Error> failure;  // the first one
   bool stop = false;
   WaitQueue* news = nullptr;
@@ -71,11 +72,13 @@ struct Node::State {
 // Lives in the frame of the shard's main.
 class NodeShard {
  public:
-  NodeShard(Reactor& reactor, Node::State& node, const NodePart& part);
+  NodeShard(Reactor& reactor, Node::State& node, const NodePart& part, Socket listener);
   ~NodeShard();
 
   // Starts the log and the watch over it.
   Task<Result<void>> start();
+  // Clients are served from here on. Once.
+  void serve() { server.start(std::move(listener_)); }
   // Does nothing where start() has failed.
   Task<Result<void>> stop_log();
 
@@ -88,6 +91,7 @@ class NodeShard {
  private:
   Task<void> watch();
   Node::State& node_;
+  Socket listener_;  // until the server has it
   bool started_ = false;
   Background watch_;
 };

@@ -13,14 +13,8 @@ Server::Server(ShardContext& context) : context_(context), reactor_(context.reac
   context_.shed = [this] { shed(); };
 }
 
-Task<Result<Address>> Server::listen(Address address) {
-  auto listener = co_await reactor_.listen(std::move(address));
-  if (!listener) co_return fail(std::move(listener).error());
-  listener_ = *std::move(listener);
-  co_return reactor_.local_address(listener_);
-}
-
-void Server::start() {
+void Server::start(Socket listener) {
+  listener_ = std::move(listener);
   accepting_ = Background(accept_all());
   sweeping_ = Background(sweep_all());
   pressing_ = Background(press_all());

@@ -1,8 +1,8 @@
 // Server: one shard's listener and its connections.
 //
-//   listen() -> start() -> accepting -> stop(): accepts no more, refuses new requests, finishes those it has
-//   taken -> stopped
-//                                   \-> abort(): closes everything at once
+//   start() -> accepting -> stop(): accepts no more, refuses new requests, finishes those it has taken ->
+//   stopped
+//                       \-> abort(): closes everything at once
 #pragma once
 
 #include <memory>
@@ -27,11 +27,8 @@ class Server {
   // After stop() or abort() has returned, or with its reactor.
   ~Server() = default;
 
-  // Binds the address; with port 0, one that is free. The result is the address in force. Several shards may
-  // listen on one address. Errors name the address: io_error, permission_denied, invalid_argument.
-  Task<Result<Address>> listen(Address address);
-  // Accepts connections from here on.
-  void start();
+  // Accepts connections from here on, those first that have waited in the listener.
+  void start(Socket listener);
 
   // Accepts no more and answers new requests with shutting_down; returns when all requests that were taken
   // are done and their answers sent, or the drain deadline has passed, and every connection is closed.

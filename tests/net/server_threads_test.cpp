@@ -1,4 +1,5 @@
 // The same node on threads, io_uring, real sockets and a real folder.
+#include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <optional>
@@ -133,12 +134,13 @@ TEST_P(ServerThreads, TellStrangersAndGoOn) {
 }
 
 // 192.0.2.0/24 is nobody's (RFC 5737).
-TEST_P(ServerThreads, EndCleanlyWhenTheyCannotListen) {
+TEST_P(ServerThreads, EndCleanlyWhenTheyCannotListenAndMakeNoFolder) {
   listen_ = Address{"192.0.2.1", 7420};
   const auto result = run([](Reactor&, Address) -> Task<void> { co_return; });
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().message, HasSubstr("192.0.2.1"));
   EXPECT_FALSE(started_);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/data"));
   listen_ = Address{"127.0.0.1", 0};
   const auto again = run([](Reactor&, Address) -> Task<void> { co_return; });
   ASSERT_TRUE(again) << again.error().message;

@@ -181,6 +181,7 @@ TEST_F(BadPlace, APortThatIsTakenIsNamed) {
   const Finished second = run(arguments);
   EXPECT_EQ(second.status, k_exit_failure);
   EXPECT_THAT(second.errors, HasSubstr(server.address()));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path("other")));
 }
 
 TEST_F(BadPlace, AListenerWhoseNameCannotBeResolvedIsNoServer) {
