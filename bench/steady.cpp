@@ -3,6 +3,7 @@
 // record was due.
 #include <algorithm>
 #include <fmt/format.h>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -132,14 +133,6 @@ Result<void> measure_appends(Bench& bench, const Server& server, const Spread& s
 
 // ---- the pairs
 
-Result<void> topics_and_connections(Bench& bench, const Server& server) {
-  const std::uint32_t many = bench.options.many;
-  TRY_VOID(measure_appends(bench, server, {}, "1 topic, 1 connection"));
-  TRY_VOID(measure_appends(bench, server, {.topics = many}, "many topics"));
-  TRY_VOID(measure_appends(bench, server, {.connections = many}, "many connections"));
-  return {};
-}
-
 Result<void> checkpoints(Bench& bench, const Server& server, const std::string& what) {
   TRY(Counters before, server.counters());
   TRY_VOID(measure_appends(bench, server, {}, what, Background::journal_load));
@@ -153,13 +146,23 @@ struct Servers {
   Server stored_little, stored_much, ring_small, ring_large;
 };
 
-Result<void> round(Bench& bench, const Servers& servers) {
+// Both of a pair follow each other, and every other round goes backwards: what was measured before it does
+// not count for one of the two alone.
+Result<void> round(Bench& bench, const Servers& servers, bool backwards) {
+  const std::uint32_t many = bench.options.many;
+  const Server& little = servers.stored_little;
+  std::vector<std::function<Result<void>()>> parts = {
+      [&] { return measure_appends(bench, little, {.topics = many}, "many topics"); },
+      [&] { return measure_appends(bench, little, {}, "1 topic, 1 connection"); },
+      [&] { return measure_appends(bench, little, {.connections = many}, "many connections"); },
+      [&] { return measure_appends(bench, little, {}, "little stored"); },
+      [&] { return measure_appends(bench, servers.stored_much, {}, "much stored"); },
+      [&] { return checkpoints(bench, servers.ring_large, "load, few checkpoints"); },
+      [&] { return checkpoints(bench, servers.ring_small, "load, many checkpoints"); },
+  };
+  if (backwards) std::ranges::reverse(parts);
   bench.report.begin_round();
-  TRY_VOID(topics_and_connections(bench, servers.stored_little));
-  TRY_VOID(measure_appends(bench, servers.stored_little, {}, "little stored"));
-  TRY_VOID(measure_appends(bench, servers.stored_much, {}, "much stored"));
-  TRY_VOID(checkpoints(bench, servers.ring_large, "load, few checkpoints"));
-  TRY_VOID(checkpoints(bench, servers.ring_small, "load, many checkpoints"));
+  for (const auto& part : parts) TRY_VOID(part());
   bench.report.end_round();
   return {};
 }
@@ -220,7 +223,7 @@ Result<void> measure(const Settings& settings, const Options& options, Report& r
   TRY(Server ring_small, start("ring-small", k_ring_small, 1, 0));
   TRY(Server ring_large, start("ring-large", k_ring_large, 1, 0));
   Servers servers{std::move(little), std::move(much), std::move(ring_small), std::move(ring_large)};
-  for (std::uint32_t i = 0; i < settings.rounds; ++i) TRY_VOID(round(bench, servers));
+  for (std::uint32_t i = 0; i < settings.rounds; ++i) TRY_VOID(round(bench, servers, i % 2 == 1));
   add_targets(options, report);
   for (Server* server :
        {&servers.stored_little, &servers.stored_much, &servers.ring_small, &servers.ring_large})
@@ -237,7 +240,7 @@ int main(int argc, char** argv) {
   const Program program{
       .name = "steady",
       .what = "Appends with many topics, much stored, many connections, and while checkpoints run",
-      .example = "--folder /var/tmp --rounds 5 --stored 20GiB --json steady.json",
+      .example = "--folder /var/tmp --rounds 20 --seconds 0.5 --stored 20GiB --json steady.json",
       .flags = {{.name = "--many",
                  .value = &options.many,
                  .what = "Topics, and connections, where there are many",
