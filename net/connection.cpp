@@ -110,7 +110,7 @@ void ServerConnection::take(InboundFrame frame, BudgetShare share) {
 // A request that no handler has seen.
 void ServerConnection::refuse(const InboundFrame& frame, const Error& error) {
   if (!wants_no_answer(frame.preamble.type, frame.table.bytes())) {
-    return send_error(frame.preamble.correlation, error, {});
+    return fail_request(frame.preamble.correlation, error, {});
   }
   ++context_.counters.produce_unanswered_failures;
 }

@@ -67,7 +67,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   [[nodiscard]] bool ending() const { return ending_; }
   // Queues an answer whose table is the context's builder's.
   void send_answer(std::uint8_t type, std::uint64_t correlation, std::span<const Slice> payload);
-  void send_error(std::uint64_t correlation, const Error& error, const ErrorDetails& details);
+  // Answers a request with an error, and counts whose it is.
+  void fail_request(std::uint64_t correlation, const Error& error, const ErrorDetails& details);
   // Waits until an answer of this size may be made, and counts it as queued until released. False: the
   // connection is gone, and nobody waits for the answer. Connections are given their first in the order in
   // which they ask.
@@ -92,6 +93,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   // requests
   void take(InboundFrame frame, BudgetShare share);
   void refuse(const InboundFrame& frame, const Error& error);
+  void send_error(std::uint64_t correlation, const Error& error, const ErrorDetails& details);
   void refuse_stream(const Error& error);
   void take_hello(const InboundFrame& frame);
   [[nodiscard]] std::optional<Error> refusal_of_hello(const InboundFrame& frame) const;

@@ -30,9 +30,14 @@ void ServerConnection::send_answer(std::uint8_t type, std::uint64_t correlation,
   if (context_.answers.is_overfull()) context_.shed();
 }
 
+void ServerConnection::fail_request(std::uint64_t correlation, const Error& error,
+                                    const ErrorDetails& details) {
+  ++(is_of_the_caller(error.code) ? context_.counters.requests_wrong : context_.counters.requests_failed);
+  send_error(correlation, error, details);
+}
+
 void ServerConnection::send_error(std::uint64_t correlation, const Error& error,
                                   const ErrorDetails& details) {
-  ++(is_of_the_caller(error.code) ? context_.counters.requests_wrong : context_.counters.requests_failed);
   context_.builder.Clear();
   context_.builder.Finish(error_to_wire(context_.builder, error, details));
   send_answer(number(FrameType::error), correlation, {});
@@ -174,7 +179,7 @@ void Reply::send_built(std::span<const Slice> payload) const {
 }
 
 void Reply::fail(const Error& error, const ErrorDetails& details) const {
-  connection_.send_error(correlation_, error, details);
+  connection_.fail_request(correlation_, error, details);
 }
 
 }  // namespace millrace

@@ -37,7 +37,7 @@
 
 namespace millrace {
 
-// What there is to say once clients can connect.
+// What there is to say once clients are served.
 struct NodeStarted {
   Address address;  // in force: with the port that was picked where 0 was asked for
   Identity identity;

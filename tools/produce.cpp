@@ -113,11 +113,10 @@ class Production {
     }
     if (!topic) co_return fail(topic.error());
     if (flags_.partitions && *flags_.partitions != topic->partitions) {
-      co_return fail(
-          ErrorCode::invalid_argument,
-          "topic {} has {} partition{}, not {}, and that does not change; leave out --partitions, or "
-          "name another topic",
-          flags_.topic, topic->partitions, topic->partitions == 1 ? "" : "s", *flags_.partitions);
+      co_return fail(ErrorCode::invalid_argument,
+                     "topic {} has {} partition{}, not {}, and that does not change; leave out --partitions "
+                     "(or MILLRACE_PARTITIONS, or partitions in the config file), or name another topic",
+                     flags_.topic, topic->partitions, topic->partitions == 1 ? "" : "s", *flags_.partitions);
     }
     if (flags_.partition && *flags_.partition >= topic->partitions) {
       co_return fail(ErrorCode::invalid_argument, "topic {} has no partition {}; it has {}, counted from 0",

@@ -27,6 +27,8 @@ constexpr DurationRange k_retention_intervals{.least = std::chrono::milliseconds
 // A stop writes at most what waits in memory.
 constexpr NumberRange k_ballast_sizes{.most = 16_GiB};
 
+// A second without work is no short wait any more.
+constexpr DurationRange k_busy_polls{.most = std::chrono::seconds(1)};
 // As long as a device takes to write and sync, or a client to send its next request: a server that is used
 // does not sleep between the two (docs/decisions/0010).
 constexpr Duration k_busy_poll_default = std::chrono::microseconds(200);
@@ -129,7 +131,8 @@ void add_server_flags(CLI::App& command, ServeFlags& flags) {
   add_shards(command, flags.shards.count);
   add_duration(command, "--busy-poll", flags.shards.ring.busy_poll,
                "How long a shard looks for more to do before it sleeps, as long as nothing else wants its "
-               "processor; 0: never");
+               "processor; 0: never; 1s at most",
+               k_busy_polls);
   command.add_flag("--no-pin", flags.no_pin, "Let the system move shards between processors");
   add_size(command, "--buffer-bytes", flags.shards.buffers.bytes_max,
            "Memory for all that a shard holds: connections, requests, answers, recent records, its own "
@@ -155,7 +158,7 @@ void add_serve(CLI::App& program, Run& run) {
   add_storage_flags(command, *flags);
   add_server_flags(command, *flags);
   command.footer(
-      "The first line on standard output, when clients can connect, names folder, address and shards.\n"
+      "The first line on standard output, when clients are served, names folder, address and shards.\n"
       "Exit status 5: the device failed a sync; look at it before the next start.\n\n"
       "Example:\n  millrace serve --data /var/lib/millrace --listen 127.0.0.1:7420 --shards 2");
   command.callback([&run, flags] { run = [flags] { return serve(*flags); }; });

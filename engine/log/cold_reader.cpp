@@ -103,10 +103,13 @@ Task<Result<File>> ColdReader::open(GroupRef group, SegmentRef segment) {
     open_.splice(open_.begin(), open_, known);
     co_return known->file;
   }
-  CO_TRY(File file, co_await context_.reactor.open(context_.folder.segment(group->id, segment->first_index()),
-                                                   {.mode = OpenMode::read, .direct = true}));
-  if (is_live(*group, segment)) {
-    open_.push_front({segment, group->id, file});
+  auto file = co_await context_.reactor.open(context_.folder.segment(group->id, segment->first_index()),
+                                             {.mode = OpenMode::read, .direct = true});
+  if (!file && file.error().code == ErrorCode::not_found && is_live(*group, segment)) {
+    co_return fail(with_advice({ErrorCode::corruption, "a segment is missing: " + file.error().message}));
+  }
+  if (file && is_live(*group, segment)) {
+    open_.push_front({segment, group->id, *file});
     if (open_.size() > k_open_files_max) open_.pop_back();
   }
   co_return file;

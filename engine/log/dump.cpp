@@ -147,10 +147,11 @@ class Dumper {
       }
     }
     if (options_.segments) CO_TRY_VOID(co_await dump_groups());
-    if (options_.group && !group_met_) {
+    if (options_.group && !group_met_ && !damage_met_) {
       co_return fail(ErrorCode::not_found,
-                     "{} holds nothing of group {}; topic describe names the group of each partition",
-                     context_.folder.root(), options_.group->value());
+                     "{} holds nothing of group {}; topic describe names the group of each partition{}",
+                     context_.folder.root(), options_.group->value(),
+                     options_.all_commits ? "" : ", and --all-commits shows commits of earlier starts, too");
     }
     co_return Result<void>{};
   }
@@ -162,6 +163,7 @@ class Dumper {
     return {};
   }
   Result<void> emit_damage(const std::string& file, std::uint64_t position, const std::string& what) {
+    damage_met_ = true;
     return emit("damage", file, position, {{"what", what}});
   }
   [[nodiscard]] bool is_wanted(GroupId group) const { return !options_.group || *options_.group == group; }
@@ -304,6 +306,7 @@ class Dumper {
   DumpSink sink_;
   bool stopped_ = false;    // by the sink
   bool group_met_ = false;  // the one that is asked for
+  bool damage_met_ = false;
 };
 
 }  // namespace

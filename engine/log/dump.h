@@ -42,7 +42,7 @@ using DumpSink = std::function<DumpNext(const DumpItem&)>;
 
 // Damage is an item among the others; of a damaged commit nobody knows whose records it has, so it is shown
 // for every group. Reads no further once the sink says `stop`, which is no error. Errors: wrong_folder,
-// unsupported_version, io_error; not_found, after the last item, where nothing of the group was met.
+// unsupported_version, io_error; not_found, after the last item, where neither the group nor damage was met.
 Task<Result<void>> dump_folder(Reactor& reactor, std::string folder, DumpOptions options, DumpSink sink);
 
 }  // namespace millrace

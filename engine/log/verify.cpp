@@ -195,9 +195,13 @@ Task<Result<void>> Verifier::check_segment(const FoldedGroup& group, Index first
 
 Task<Result<VerifyReport>> Verifier::run() {
   CO_TRY(const auto names, co_await context_.reactor.list(context_.folder.root()));
-  // A folder without that file, as a copy may be, is used by nobody; making it would be a write.
+  const auto stands_there = [&](const char* name) {
+    return std::ranges::find(names, name, &FolderEntry::name) != names.end();
+  };
+  // A folder without a lock, as a copy may be, is used by nobody; making it would be a write. One without an
+  // identity is not ours, and neither is its lock.
   File lock;
-  if (std::ranges::find(names, "lock", &FolderEntry::name) != names.end()) {
+  if (stands_there("identity") && stands_there("lock")) {
     CO_TRY(lock, co_await take_lock(context_));
   }
   auto identity = co_await read_identity(context_);

@@ -112,6 +112,7 @@ struct ReactorCounters {
   std::uint64_t operations = 0;         // started
   std::uint64_t operations_queued = 0;  // had to wait because the ring was full
   std::uint64_t messages = 0;           // posted to this shard and run
+  std::uint64_t polls = 0;              // turns that looked for more to do instead of sleeping
 };
 
 class Reactor {

@@ -222,13 +222,14 @@ void UringReactor::submit_and_sleep(bool sleep) {
 }
 
 void UringReactor::poll() {
+  ++counters_.polls;
   ring_->enter();
   if (ring_->has_completions()) return;
   // Among those who may want this processor is the kernel, to complete what is waited for. Where anybody took
   // it for longer, polling would only be in the way: sleep until something happens.
   const MonotonicTime before = read_clock();
   ::sched_yield();
-  if (read_clock() - before > k_wanted_by_others) heard_ = MonotonicTime{};
+  if (read_clock() - before > k_wanted_by_others) heard_ = now() - options_.busy_poll;
 }
 
 // ---- other shards -------------------------------------------------------------------------------

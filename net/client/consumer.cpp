@@ -133,7 +133,7 @@ void ConsumerState::tell_failure(const Error& reason) {
 
 // A server that goes answers what waits there: one partition may succeed while another fails already.
 void ConsumerState::tell_success() {
-  const auto fails = [](const auto& each) { return each->failing_since.has_value(); };
+  const auto fails = [](const auto& each) { return each->failing_since && !each->error; };
   if (!is_outage_ || std::ranges::any_of(followed_, fails)) return;
   is_outage_ = false;
   if (on_outage_) on_outage_(nullptr);

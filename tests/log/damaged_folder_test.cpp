@@ -71,6 +71,18 @@ TEST_F(DamagedFolder, ASegmentThatIsMissingIsNamed) {
               HasSubstr(fmt::format("the segment that begins with entry {} is missing", first.value())));
 }
 
+// A reader was told that the topic was deleted.
+TEST_F(DamagedFolder, ASegmentThatGoesMissingUnderARunningServerIsDamage) {
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    EXPECT_TRUE(story.disk().remove_file(segments[0]));
+    const auto read = co_await logs.of(k_group).read(k_group, Offset{0}, 1);
+    EXPECT_FALSE(read.has_value());
+    if (read) co_return;
+    EXPECT_EQ(read.error().code, ErrorCode::corruption);
+    EXPECT_THAT(read.error().message, HasSubstr(segments[0]));
+  }));
+}
+
 TEST_F(DamagedFolder, AnEndThatWasLostWhileItWasInUseIsNoEmptyRead) {
   story.log_options.cache_bytes = 64_KiB;
   expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {

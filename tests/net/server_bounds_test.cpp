@@ -31,6 +31,7 @@ TEST(ServerBounds, WhoeverSaysNoHelloInTimeIsClosed) {
     }
     Peer peer = co_await Peer::greeted(here, server);
     EXPECT_EQ(co_await peer.counter("closed_no_hello"), 3u);
+    EXPECT_EQ(co_await peer.counter("requests_failed"), 0u);
   });
 }
 
@@ -44,6 +45,7 @@ TEST(ServerBounds, AnIdleConnectionIsClosedAndOneAtWorkIsNot) {
     // A fetch that waits is work.
     co_await busy.fetch("orders", 0, {.max_wait_ms = 25'000});
     EXPECT_EQ(co_await busy.counter("closed_idle"), 1u);
+    EXPECT_EQ(co_await busy.counter("requests_failed"), 0u);
     EXPECT_EQ((co_await idle.receive()).error(), ErrorCode::timed_out);
     EXPECT_TRUE((co_await idle.receive()).ended());
   });

@@ -213,9 +213,10 @@ TEST_F(EndToEnd, ATopicWithAnotherNumberOfPartitionsIsNotWrittenTo) {
   output_of({"produce", "t"}, "one\n");
   const Finished refused = millrace({"produce", "t", "--partitions", "4"}, "two\n");
   EXPECT_EQ(refused.status, k_exit_failure);
-  EXPECT_EQ(refused.errors,
-            "millrace produce: topic t has 1 partition, not 4, and that does not change; leave out "
-            "--partitions, or name another topic\n");
+  EXPECT_EQ(
+      refused.errors,
+      "millrace produce: topic t has 1 partition, not 4, and that does not change; leave out "
+      "--partitions (or MILLRACE_PARTITIONS, or partitions in the config file), or name another topic\n");
   output_of({"produce", "t", "--partitions", "1"}, "three\n");
   EXPECT_EQ(consume("t"), "one\nthree\n");
 }
