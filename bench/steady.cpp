@@ -104,6 +104,7 @@ Task<void> load_beside(Client& client, const bool& enough, Result<void>& loaded)
 Result<void> measure_appends(Bench& bench, const Server& server, const Spread& spread,
                              const std::string& what, Background background = Background::none) {
   ShardsOptions options;
+  double server_seconds = 0;
   TRY(Result<Percentiles> measured,
       run_uring(options, [&](UringReactor& reactor) -> Task<Result<Percentiles>> {
         CO_TRY(const Clients clients,
@@ -118,8 +119,10 @@ Result<void> measure_appends(Bench& bench, const Server& server, const Spread& s
         // Every topic once at least: the first append to it since the start begins a term.
         const double warm_up = std::max(k_warm_up_seconds, spread.topics / per_second);
         CO_TRY_VOID(co_await append_at_rate(reactor, clients, spread.topics, per_second, warm_up));
+        const double before = server.cpu_seconds();
         auto samples =
             co_await append_at_rate(reactor, clients, spread.topics, per_second, bench.settings.seconds);
+        server_seconds = server.cpu_seconds() - before;
         enough = true;
         co_await beside.wait();
         CO_TRY_VOID(std::move(loaded));
@@ -128,6 +131,7 @@ Result<void> measure_appends(Bench& bench, const Server& server, const Spread& s
       }));
   TRY(const Percentiles percentiles, std::move(measured));
   add_percentiles(bench.report, what, percentiles);
+  bench.report.add(what + ", server's processor", "%", server_seconds / bench.settings.seconds * 100);
   return {};
 }
 

@@ -77,10 +77,9 @@ void add_doctor(CLI::App& program, Run& run) {
   CLI::App& command =
       *program.add_subcommand("doctor", "Say what this machine offers, and what each missing thing costs");
   const auto flags = std::make_shared<DoctorFlags>();
-  command
-      .add_option("--data", flags->server.data,
-                  "Examine this folder and the disk under it, or where it would be made; a small file is "
-                  "written there and removed. Without it: the disk under the working folder")
+  add_folder(command, "--data", flags->server.data,
+             "Examine this folder and the disk under it, or where it would be made; a small file is "
+             "written there and removed. Without it: the disk under the working folder")
       ->type_name("DIR");
   add_shards(command, flags->server.shards);
   add_journal_file_bytes(command, flags->server.journal_file_size);

@@ -124,6 +124,9 @@ Result<std::vector<UringFeatures>> probe_shards(std::uint32_t shards) {
   return features;
 }
 
+// Rings count, too, and so does what the user's other processes have locked.
+constexpr std::uint64_t k_locked_beside = 8_MiB;
+
 Finding registered_memory(const std::vector<UringFeatures>& shards) {
   const auto& least = *std::ranges::min_element(shards, {}, &UringFeatures::registered_bytes);
   const std::uint64_t a_shard = UringOptions{}.registered_bytes;
@@ -143,11 +146,12 @@ Finding registered_memory(const std::vector<UringFeatures>& shards) {
   if (bytes < wanted) {
     finding.verdict = Verdict::slower;
     finding.value += fmt::format(" of {}: {}", format_size(wanted), least.fixed_buffers_refused);
+    const std::uint64_t allow = wanted + k_locked_beside;
     finding.meaning = fmt::format(
-        "The kernel pins the pages of every direct write anew: a few microseconds each. Allow {} a shard, "
-        "here "
-        "{} of locked memory: ulimit -l {}, LimitMEMLOCK={} (systemd), --ulimit memlock={} (docker).",
-        format_size(a_shard), format_size(wanted), wanted >> 10, wanted, wanted);
+        "The kernel pins the pages of every direct write anew: a few microseconds each. Allow {} a shard and "
+        "{} beside, here {} of locked memory: ulimit -l {}, LimitMEMLOCK={} (systemd), --ulimit memlock={} "
+        "(docker).",
+        format_size(a_shard), format_size(k_locked_beside), format_size(allow), allow >> 10, allow, allow);
   }
   return finding;
 }

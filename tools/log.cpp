@@ -99,7 +99,7 @@ using Verb = Task<int> (*)(const LogFlags&, Reactor&);
 CLI::App& add_verb(CLI::App& log, Run& run, const Flags& flags, const std::string& name,
                    const std::string& what, Verb verb) {
   CLI::App& command = *log.add_subcommand(name, what);
-  command.add_option("DIR", flags->folder, "The data folder")->required();
+  add_folder(command, "DIR", flags->folder, "The data folder")->required();
   add_output_format(command, flags->format);
   command.callback([&run, flags, name, verb] {
     run = [flags, name, verb] {

@@ -132,6 +132,10 @@ std::string long_name(const std::string& names) {
   return names.substr(names.find("--"));
 }
 
+std::string check_folder(const std::string& name) {
+  return name.empty() ? "an empty name names no folder" : "";
+}
+
 Result<std::uint64_t> parse_number(const std::string& text, std::uint64_t least, std::uint64_t most) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -47,6 +47,9 @@ struct NumberRange {  // both ends are in it
 template <class Number>
 CLI::Option* add_number(CLI::App& command, const std::string& names, Number& number, const std::string& what,
                         NumberRange range = {});
+// A folder, whether it exists or not; `Folder` is a string, or an optional one.
+template <class Folder>
+CLI::Option* add_folder(CLI::App& command, const std::string& names, Folder& folder, const std::string& what);
 // A name is taken as it is; whoever uses it resolves it.
 CLI::Option* add_host_port(CLI::App& command, const std::string& names, HostPort& place,
                            const std::string& what);
@@ -77,6 +80,8 @@ void add_other_sources(CLI::App& program);
 
 namespace options_detail {
 
+// What is wrong with the name of a folder; empty when nothing is.
+[[nodiscard]] std::string check_folder(const std::string& name);
 // "-p,--partition" gives "--partition".
 [[nodiscard]] std::string long_name(const std::string& names);
 [[nodiscard]] Result<std::uint64_t> parse_number(const std::string& text, std::uint64_t least,
@@ -92,6 +97,12 @@ struct PlainNumber<std::optional<Number>> {
 };
 
 }  // namespace options_detail
+
+template <class Folder>
+CLI::Option* add_folder(CLI::App& command, const std::string& names, Folder& folder,
+                        const std::string& what) {
+  return command.add_option(names, folder, what)->check(&options_detail::check_folder);
+}
 
 template <class Value, class Parse>
 CLI::Option* add_parsed(CLI::App& command, const std::string& names, Value& value, Parse parse,

@@ -60,8 +60,7 @@ class Production {
   }
 
   Task<void> take_input() {
-    done_ = co_await open_topic();
-    if (done_) done_ = flags_.raw.empty() ? co_await produce_lines() : co_await produce_file();
+    done_ = flags_.raw.empty() ? co_await produce_lines() : co_await produce_file();
     input_taken_ = true;
     news_.wake_all();
   }
@@ -167,6 +166,7 @@ class Production {
   }
 
   Task<Result<void>> produce_lines() {
+    CO_TRY_VOID(co_await open_topic());
     lines_.emplace(reactor_, reactor_.standard_input(), k_batch_size_max - k_record_overhead);
     for (bool more = true; more;) {
       CO_TRY_VOID(co_await put_lines());
@@ -200,6 +200,7 @@ class Production {
     if (size != 0) {
       CO_TRY(length, co_await reactor_.read(file, Slice{buffer, 0, static_cast<std::uint32_t>(size)}, 0));
     }
+    CO_TRY_VOID(co_await open_topic());
     co_return co_await put(record_of({reinterpret_cast<const char*>(buffer.data()), length}));
   }
 
@@ -275,7 +276,8 @@ void add_delivery_flags(CLI::App& command, const std::shared_ptr<ProduceFlags>& 
   command.add_flag("--no-create", flags->no_create,
                    "Fail if the topic does not exist, instead of creating it");
   add_number(command, "--partitions", flags->partitions,
-             "Of a topic that is created; one that exists must have as many", {.least = 1})
+             "Of a topic that is created; one that exists must have as many",
+             {.least = 1, .most = k_partitions_max})
       ->default_str("1");
   add_size(command, "--batch-bytes", flags->batch_bytes,
            fmt::format("Send a batch when it has this size, {} to {}", format_size(k_batch_size_target_min),

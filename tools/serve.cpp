@@ -108,7 +108,7 @@ int serve(ServeFlags& flags) {
 }
 
 void add_storage_flags(CLI::App& command, ServeFlags& flags) {
-  command.add_option("--data", flags.node.storage.folder, "The data folder; made if it is not there")
+  add_folder(command, "--data", flags.node.storage.folder, "The data folder; made if it is not there")
       ->required()
       ->type_name("DIR");
   add_parsed(

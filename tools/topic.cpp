@@ -227,7 +227,8 @@ void add_topic(CLI::App& program, Run& run) {
 
   CLI::App& creates = add_verb(topic, run, flags, "create", "Create a topic", create);
   add_name(creates, flags);
-  add_number(creates, "-p,--partitions", spec.partitions, "How many partitions it has", {.least = 1});
+  add_number(creates, "-p,--partitions", spec.partitions, "How many partitions it has",
+             {.least = 1, .most = k_partitions_max});
   add_size(creates, "--segment-bytes", spec.segment_bytes,
            "Seal a segment file at this size (default: the server's)");
   add_duration(creates, "--segment-age", spec.segment_age, "Seal it at this age (default: never)");

@@ -209,6 +209,13 @@ TEST_F(EndToEnd, ATopicThatWouldNotHaveThePartitionIsNotMade) {
   EXPECT_EQ(consume("t", {"-f", "%p %s\n"}), "3 a\n");
 }
 
+// It was made first, and the file looked for then.
+TEST_F(EndToEnd, AFileThatIsMissingMakesNoTopic) {
+  const Finished refused = millrace({"produce", "t", "--raw", "missing"});
+  EXPECT_EQ(refused.status, k_exit_failure);
+  EXPECT_EQ(output_of({"topic", "list", "--format", "json"}), "[]\n");
+}
+
 TEST_F(EndToEnd, ATopicWithAnotherNumberOfPartitionsIsNotWrittenTo) {
   output_of({"produce", "t"}, "one\n");
   const Finished refused = millrace({"produce", "t", "--partitions", "4"}, "two\n");
