@@ -1,7 +1,7 @@
 # Every library Millrace uses, found once. Only these names are linked anywhere else:
 #
 #   fmt::fmt  spdlog::spdlog  CLI11::CLI11  nlohmann_json::nlohmann_json     (CMake packages)
-#   PkgConfig::uring  PkgConfig::xxhash  PkgConfig::isal  PkgConfig::lz4  PkgConfig::zstd
+#   PkgConfig::uring  PkgConfig::xxhash  PkgConfig::isal  PkgConfig::lz4  PkgConfig::zstd  PkgConfig::tomlplusplus
 #   flatbuffers          headers only; the compiler is the program flatbuffers::flatc
 #   Threads::Threads
 #   GTest::gtest  GTest::gmock  GTest::gtest_main       only with BUILD_TESTING
@@ -15,6 +15,7 @@ include(${CMAKE_CURRENT_LIST_DIR}/library_dependencies.cmake)
 find_package(spdlog 1.10 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET GLOBAL tomlplusplus>=3.3)
 
 # Debian's FlatBuffers package links the shared library; the generated code needs the headers alone.
 find_path(FLATBUFFERS_INCLUDE_DIR flatbuffers/flatbuffers.h REQUIRED)

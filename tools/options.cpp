@@ -6,12 +6,11 @@
 #include <charconv>
 #include <cstdlib>
 #include <fmt/format.h>
-#include <map>
-#include <memory>
 #include <numeric>
 
 #include "engine/base/units.h"
 #include "net/client/client.h"
+#include "tools/config_file.h"
 
 namespace millrace::tools {
 namespace {
@@ -32,16 +31,20 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-// The value of an environment variable. An empty one counts as not set: that is how a shell or a unit file
-// takes a value back.
+void name_variables(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (options_detail::is_configurable(option)) option->envname(variable_of(option->get_lnames().front()));
+  }
+  for (CLI::App* command : app.get_subcommands({})) name_variables(*command);
+}
+
+}  // namespace
+
+namespace options_detail {
+
 const char* value_of_variable(const std::string& name) {
   const char* value = std::getenv(name.c_str());
   return value == nullptr || *value == '\0' ? nullptr : value;
-}
-
-// By its variable, which wins over the file.
-bool is_overruled(const CLI::Option& option) {
-  return !option.get_envname().empty() && value_of_variable(option.get_envname()) != nullptr;
 }
 
 bool is_configurable(const CLI::Option* option) {
@@ -50,83 +53,6 @@ bool is_configurable(const CLI::Option* option) {
   return !option->get_lnames().empty() &&
          std::ranges::find(k_of_the_program, option->get_lnames().front()) == k_of_the_program.end();
 }
-
-// What a file may have: a section for each command ("topic.create"), with its options by key
-// ("segment-bytes"). Outside of all sections, "", there is nothing.
-using Keys = std::map<std::string, const CLI::Option*>;
-using Sections = std::map<std::string, Keys>;
-
-void collect(const CLI::App& app, const std::string& section, Sections& into) {
-  Keys& keys = into[section];
-  for (const CLI::Option* option : app.get_options()) {
-    if (is_configurable(option)) keys.emplace(option->get_lnames().front(), option);
-  }
-  const std::string prefix = section.empty() ? "" : section + ".";
-  for (const CLI::App* command : app.get_subcommands({}))
-    collect(*command, prefix + command->get_name(), into);
-}
-
-template <class Value>
-std::vector<std::string> names_in(const std::map<std::string, Value>& map) {
-  std::vector<std::string> names;
-  for (const auto& [name, value] : map) names.push_back(name);
-  return names;
-}
-
-// Of a key that is not known there.
-std::string what_is_wrong(const Sections& sections, const std::string& section, const std::string& key) {
-  const auto found = sections.find(section);
-  if (found == sections.end()) {
-    return fmt::format("the config file has a section [{}], which is no command{}", section,
-                       did_you_mean(section, names_in(sections)));
-  }
-  const std::string what =
-      section.empty() ? fmt::format("'{}' stands in no section of the config file", key)
-                      : fmt::format("'{}' is no key of the config file's section [{}]", key, section);
-  const std::string meant = did_you_mean(key, names_in(found->second));
-  if (!meant.empty()) return what + meant;
-  std::vector<std::string> homes;
-  for (const auto& [name, keys] : sections) {
-    if (keys.contains(key)) homes.push_back(fmt::format("[{}]", name));
-  }
-  return what + (homes.empty() ? "; no command has such a flag"
-                               : fmt::format("; it belongs below {}", fmt::join(homes, " or ")));
-}
-
-// TOML, with two rules of ours: section and key must be known, and a variable that is set wins over the file.
-class ConfigFile : public CLI::ConfigTOML {
- public:
-  explicit ConfigFile(const CLI::App& program) : program_(program) {}
-
-  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
-    Sections sections;
-    collect(program_, "", sections);
-    std::vector<CLI::ConfigItem> kept;
-    for (CLI::ConfigItem& item : CLI::ConfigTOML::from_config(input)) {
-      const std::string section = fmt::format("{}", fmt::join(item.parents, "."));
-      const auto keys = sections.find(section);
-      const bool is_border = item.name == "++" || item.name == "--";  // begin and end of a section
-      if (keys == sections.end() || (!is_border && !keys->second.contains(item.name)))
-        throw CLI::ConfigError(what_is_wrong(sections, section, item.name));
-      if (is_border || !is_overruled(*keys->second.at(item.name))) kept.push_back(std::move(item));
-    }
-    return kept;
-  }
-
- private:
-  const CLI::App& program_;
-};
-
-void name_variables(CLI::App& app) {
-  for (CLI::Option* option : app.get_options()) {
-    if (is_configurable(option)) option->envname(variable_of(option->get_lnames().front()));
-  }
-  for (CLI::App* command : app.get_subcommands({})) name_variables(*command);
-}
-
-}  // namespace
-
-namespace options_detail {
 
 std::string long_name(const std::string& names) {
   return names.substr(names.find("--"));
@@ -200,12 +126,12 @@ CLI::Option* add_duration(CLI::App& command, const std::string& names, Duration&
 
 void add_other_sources(CLI::App& program) {
   // CLI11 reads the file before the environment, so the variable is the default.
-  const char* file = value_of_variable("MILLRACE_CONFIG");
+  const char* file = options_detail::value_of_variable("MILLRACE_CONFIG");
   program
       .set_config("--config", file == nullptr ? "" : file,
                   "A TOML file with values of flags; also MILLRACE_CONFIG", file != nullptr)
       ->type_name("FILE");
-  program.config_formatter(std::make_shared<ConfigFile>(program));
+  program.config_formatter(make_config_file(program));
   name_variables(program);
 }
 

@@ -80,6 +80,11 @@ void add_other_sources(CLI::App& program);
 
 namespace options_detail {
 
+// The value of an environment variable. An empty one counts as not set: that is how a shell or a unit file
+// takes a value back.
+[[nodiscard]] const char* value_of_variable(const std::string& name);
+// Whether a variable and the file may give it.
+[[nodiscard]] bool is_configurable(const CLI::Option* option);
 // What is wrong with the name of a folder; empty when nothing is.
 [[nodiscard]] std::string check_folder(const std::string& name);
 // "-p,--partition" gives "--partition".

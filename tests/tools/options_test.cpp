@@ -148,6 +148,17 @@ TEST_F(OptionsTest, AKeyInTheWrongSectionOrInNoneIsToldWhereItBelongs) {
   EXPECT_EQ(parse({}), "'colour' stands in no section of the config file; no command has such a flag");
 }
 
+// The rest of the line was taken as it stood, the quote with it, and a server began a folder of that name.
+TEST_F(OptionsTest, WhatIsNoTomlIsAnErrorThatNamesTheLine) {
+  for (const char* line : {"segment-bytes = \"1GiB", "segment-bytes = 1GiB", "no-create = yes",
+                           "[topic.create]", "[topic", "segment-bytes"}) {
+    write_config(std::string("[topic.create]\n") + line + "\n");
+    EXPECT_THAT(parse({}), testing::StartsWith("line 2 of the config file is no TOML: ")) << line;
+  }
+  write_config("[topic.create]\nsegment-bytes = 2026-01-31\n");
+  EXPECT_EQ(parse({}), "line 2 of the config file: a value is a text, a number, true or false");
+}
+
 TEST_F(OptionsTest, AFileThatIsNotThereIsAnError) {
   file_ = "/nowhere/millrace.toml";
   EXPECT_THAT(parse({}), HasSubstr("/nowhere/millrace.toml"));

@@ -1,0 +1,14 @@
+// The file of --config: TOML, with a section for each command, [serve] or [topic.create], and its flags as
+// keys.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+namespace millrace::tools {
+
+// Reads such a file for all commands of the program. What is no TOML, a section or key that no command has,
+// and a value that no flag can have are errors that say so. A variable that is set wins over the file.
+[[nodiscard]] std::shared_ptr<CLI::Config> make_config_file(const CLI::App& program);
+
+}  // namespace millrace::tools
