@@ -1,5 +1,6 @@
 #include "tools/config_file.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <map>
@@ -67,6 +68,16 @@ std::string text_of(const toml::node& node) {
       fmt::format("line {} of the config file: a value is a text, a number, true or false", place.line));
 }
 
+// Whether the command line named this command, {"topic", "create"}.
+bool is_chosen(const CLI::App& program, const std::vector<std::string>& command) {
+  const CLI::App* app = &program;
+  return std::ranges::all_of(command, [&](const std::string& word) {
+    if (!app->got_subcommand(word)) return false;
+    app = app->get_subcommand(word);
+    return true;
+  });
+}
+
 class ConfigFile : public CLI::ConfigTOML {
  public:
   explicit ConfigFile(const CLI::App& program) : program_(program) {}
@@ -85,11 +96,12 @@ class ConfigFile : public CLI::ConfigTOML {
   }
 
  private:
-  static void take(const toml::table& table, const std::vector<std::string>& parents,
-                   const Sections& sections, std::vector<CLI::ConfigItem>& into) {
+  void take(const toml::table& table, const std::vector<std::string>& parents, const Sections& sections,
+            std::vector<CLI::ConfigItem>& into) const {
     const std::string section = fmt::format("{}", fmt::join(parents, "."));
     const auto keys = sections.find(section);
     if (keys == sections.end()) throw CLI::ConfigError(what_is_wrong(sections, section, ""));
+    const bool wanted = is_chosen(program_, parents);
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
       if (const toml::table* inner = node.as_table()) {
@@ -98,7 +110,7 @@ class ConfigFile : public CLI::ConfigTOML {
         take(*inner, below, sections, into);
       } else if (!keys->second.contains(name)) {
         throw CLI::ConfigError(what_is_wrong(sections, section, name));
-      } else if (!is_overruled(*keys->second.at(name))) {
+      } else if (wanted && !is_overruled(*keys->second.at(name))) {
         into.push_back({.parents = parents, .name = name, .inputs = inputs_of(node)});
       }
     }

@@ -7,8 +7,9 @@
 
 namespace millrace::tools {
 
-// Reads such a file for all commands of the program. What is no TOML, a section or key that no command has,
-// and a value that no flag can have are errors that say so. A variable that is set wins over the file.
+// Reads such a file for the chosen command of the program. What is no TOML, and a section or key that no
+// command has, are errors that say so wherever they stand; values are looked at in the command's own section.
+// A variable that is set wins over the file.
 [[nodiscard]] std::shared_ptr<CLI::Config> make_config_file(const CLI::App& program);
 
 }  // namespace millrace::tools

@@ -186,6 +186,10 @@ std::string command_name(const CLI::App& program) {
   return name;
 }
 
+bool is_help_wanted(const CLI::App& program) {
+  return program.get_help_ptr()->count() != 0 || chosen(program).get_help_ptr()->count() != 0;
+}
+
 std::string usage_error(const CLI::App& program, const CLI::ParseError& error) {
   const CLI::App& app = chosen(program);
   std::string what = unknown_word(program, app);

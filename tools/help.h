@@ -15,6 +15,9 @@ class Help : public CLI::FormatterBase {
 
 // "millrace topic create": the command that was named, as far as it was understood.
 [[nodiscard]] std::string command_name(const CLI::App& program);
+// Whether --help stands on the command line. It comes before a value that is wrong, which it may be asked
+// about.
+[[nodiscard]] bool is_help_wanted(const CLI::App& program);
 // What is wrong with the command line, and where to look, as lines for standard error. A flag or command that
 // does not exist comes before anything else that is wrong, with the closest one that does.
 [[nodiscard]] std::string usage_error(const CLI::App& program, const CLI::ParseError& error);

@@ -42,6 +42,7 @@ int run_program(int argc, char** argv) {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);
+    if (is_help_wanted(program)) return program.exit(CLI::CallForHelp());
     write_error(usage_error(program, error));
     return k_exit_usage;
   }

@@ -31,11 +31,18 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-void name_variables(CLI::App& app) {
-  for (CLI::Option* option : app.get_options()) {
+void name_variables(CLI::App& command) {
+  for (CLI::Option* option : command.get_options()) {
     if (options_detail::is_configurable(option)) option->envname(variable_of(option->get_lnames().front()));
   }
-  for (CLI::App* command : app.get_subcommands({})) name_variables(*command);
+}
+
+// When a command is chosen: a variable that is wrong for another one is not in its way.
+void name_variables_when_chosen(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands({})) {
+    command->preparse_callback([command](std::size_t) { name_variables(*command); });
+    name_variables_when_chosen(*command);
+  }
 }
 
 }  // namespace
@@ -132,7 +139,7 @@ void add_other_sources(CLI::App& program) {
                   "A TOML file with values of flags; also MILLRACE_CONFIG", file != nullptr)
       ->type_name("FILE");
   program.config_formatter(make_config_file(program));
-  name_variables(program);
+  name_variables_when_chosen(program);
 }
 
 std::string variable_of(std::string_view long_name) {

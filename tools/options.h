@@ -4,6 +4,7 @@
 // (--segment-bytes: MILLRACE_SEGMENT_BYTES), and by a TOML file, in its command's section ([topic.create]
 // segment-bytes = "64MiB"). The flag wins over the environment, the environment over the file. A section of
 // the file that is no command, and a key that its command does not know, are errors that name the right one.
+// Values are read for the command that was chosen alone.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -69,7 +70,7 @@ void add_server(CLI::App& command, HostPort& server);
 void add_output_format(CLI::App& command, OutputFormat& format);
 
 // ---- the environment and the file; once all commands and their flags are there
-// Gives every flag its variable, and the program its --config.
+// Gives the flags of the chosen command their variables, and the program its --config.
 void add_other_sources(CLI::App& program);
 // The variable of a flag: "--segment-bytes" gives MILLRACE_SEGMENT_BYTES.
 [[nodiscard]] std::string variable_of(std::string_view long_name);

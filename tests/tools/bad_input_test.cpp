@@ -238,6 +238,15 @@ TEST(Help, EveryCommandHasAnExample) {
   }
 }
 
+TEST(Help, ComesBeforeAValueThatIsWrong) {
+  const Finished flagged = run({"serve", "--listen", "nonsense", "--help"});
+  EXPECT_EQ(flagged.status, k_exit_ok) << flagged.errors;
+  EXPECT_THAT(flagged.output, HasSubstr("Usage: millrace serve"));
+  const Finished set = run({"serve", "--help"}, "", {{"MILLRACE_LISTEN", "nonsense"}});
+  EXPECT_EQ(set.output, flagged.output);
+  EXPECT_EQ(set.status, k_exit_ok) << set.errors;
+}
+
 TEST(Help, SaysWhatAFlagTakesInWords) {
   const std::string help = run({"--help-all"}).output;
   // Where a line is broken is another matter.

@@ -27,6 +27,7 @@ class OptionsTest : public testing::Test {
     add_number(create, "--count", count_, "", {.least = 1, .most = 10});
     add_number(create, "--part", part_, "");
     create.add_flag("--no-create", flag_);
+    add_size(*topic.add_subcommand("alter"), "--segment-bytes", altered_size_, "");
     add_other_sources(program);
   }
   ~OptionsTest() override {
@@ -36,8 +37,8 @@ class OptionsTest : public testing::Test {
     if (!file_.empty()) std::remove(file_.c_str());
   }
   // What goes wrong, or nothing.
-  std::string parse(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"topic", "create"});
+  std::string parse(std::vector<std::string> arguments, const std::string& command = "create") {
+    arguments.insert(arguments.begin(), {"topic", command});
     if (!file_.empty()) arguments.insert(arguments.begin(), {"--config", file_});
     std::reverse(arguments.begin(), arguments.end());
     CLI::App program;
@@ -58,7 +59,7 @@ class OptionsTest : public testing::Test {
 
   std::string file_;
   HostPort server_ = server_default();
-  std::uint64_t size_ = 0;
+  std::uint64_t size_ = 0, altered_size_ = 1;
   Duration age_{0};
   OutputFormat format_ = OutputFormat::table;
   int partitions_ = 1;
@@ -172,6 +173,18 @@ TEST_F(OptionsTest, ValuesThatMeanNothingAreRefused) {
   EXPECT_THAT(parse({"-p", "two"}), HasSubstr("--partitions"));
   setenv("MILLRACE_SEGMENT_BYTES", "many", 1);
   EXPECT_THAT(parse({}), HasSubstr("--segment-bytes"));
+}
+
+TEST_F(OptionsTest, AValueThatIsWrongForAnotherCommandIsNotInTheWay) {
+  setenv("MILLRACE_SEGMENT_BYTES", "0", 1);
+  EXPECT_THAT(parse({}), HasSubstr("--segment-bytes: '0' is less than 4 KiB"));
+  EXPECT_EQ(parse({}, "alter"), "");
+  EXPECT_EQ(altered_size_, 0u);
+  unsetenv("MILLRACE_SEGMENT_BYTES");
+  write_config("[topic.create]\nsegment-bytes = \"0\"\n[topic.alter]\nsegment-bytes = \"2KiB\"\n");
+  EXPECT_THAT(parse({}), HasSubstr("--segment-bytes: '0' is less than 4 KiB"));
+  EXPECT_EQ(parse({}, "alter"), "");
+  EXPECT_EQ(altered_size_, 2048u);
 }
 
 TEST_F(OptionsTest, SizesAndDurationsHaveARange) {
