@@ -135,13 +135,15 @@ Slice RecordBatchBuilder::complete(Buffer buffer, std::uint32_t size, Codec code
 Result<Slice> RecordBatchBuilder::finish_compressed(Codec codec, const ProducerStamp& producer) const {
   const auto records = buffer_.bytes().subspan(k_batch_header_size, size_ - k_batch_header_size);
   TRY(const std::size_t size_max, compressed_size_max(codec, records.size()));
-  TRY(Buffer compressed, pool_.acquire(k_batch_header_size + size_max));
+  Result<Buffer> compressed = pool_.acquire(k_batch_header_size + size_max);
+  // The records are there already, and need no more memory as they are.
+  if (!compressed) return complete(buffer_, size_, Codec::none, producer);
   Compressor own;
   Compressor& compressor = options_.compressor != nullptr ? *options_.compressor : own;
   TRY(const std::size_t size,
-      compressor.compress(codec, records, compressed.bytes().subspan(k_batch_header_size)));
+      compressor.compress(codec, records, compressed->bytes().subspan(k_batch_header_size)));
   if (size >= records.size()) return complete(buffer_, size_, Codec::none, producer);
-  return complete(std::move(compressed), k_batch_header_size + static_cast<std::uint32_t>(size), codec,
+  return complete(*std::move(compressed), k_batch_header_size + static_cast<std::uint32_t>(size), codec,
                   producer);
 }
 

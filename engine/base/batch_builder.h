@@ -47,9 +47,9 @@ class RecordBatchBuilder {
   [[nodiscard]] std::uint32_t count() const { return count_; }
 
   // Completes the header (base offset 0, CRC) and hands out the batch; the builder is empty then, also when
-  // it fails. With a codec, the batch is sent as it is when compressing gains nothing. Errors:
-  // invalid_argument when empty; unsupported_compression for gzip and snappy; overloaded when the pool has no
-  // memory for the compressed bytes.
+  // it fails. With a codec, the batch is sent as it is when compressing gains nothing, or when the pool
+  // has no memory for the compressed bytes. invalid_argument when empty; unsupported_compression for gzip and
+  // snappy.
   [[nodiscard]] Result<Slice> finish(Codec codec = Codec::none, const ProducerStamp& producer = {});
 
  private:

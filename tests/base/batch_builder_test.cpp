@@ -102,6 +102,23 @@ TEST(RecordBatchBuilderTest, APoolWithoutMemoryMakesItWaitAndLosesNothing) {
   EXPECT_EQ(test::read_all(check_batch(batch.bytes()).value(), batch.bytes()).value().size(), 2u);
 }
 
+// A producer whose memory was used up lost the records that it had taken.
+TEST(RecordBatchBuilderTest, WithoutMemoryToCompressABatchGoesAsItIs) {
+  BufferPool pool({.bytes_max = 8_KiB, .idle_bytes_max = 0});
+  for (const Codec codec : {Codec::lz4, Codec::zstd}) {
+    RecordBatchBuilder builder(pool, {.size_max = 4096, .size_expected = 4096});
+    const Bytes value(3000);
+    ASSERT_EQ(builder.append(value_of(value)), BatchAppend::appended);
+    const Buffer other = pool.acquire(4096).value();
+    const Result<Slice> batch = builder.finish(codec);
+    ASSERT_TRUE(batch) << batch.error().message;
+    const auto header = check_batch(batch->bytes());
+    ASSERT_TRUE(header) << header.error().message;
+    EXPECT_EQ(header->codec(), Codec::none);
+    EXPECT_EQ(test::read_all(*header, batch->bytes()).value().size(), 1u);
+  }
+}
+
 TEST(RecordBatchBuilderTest, MemoryLeavesWithTheBatch) {
   BufferPool pool({.bytes_max = 1_MiB, .idle_bytes_max = 1_MiB});
   RecordBatchBuilder builder(pool, {.size_max = 4096, .size_expected = 4096});
