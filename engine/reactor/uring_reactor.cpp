@@ -72,6 +72,9 @@ UringReactor::~UringReactor() {
 void UringReactor::run(Task<void> main) {
   if (registered_bytes_ > 0) register_memory(std::exchange(registered_bytes_, 0));
   main_ended_ = false;
+  // With deferred task work (Linux 6.1) the kernel keeps what has completed since the last run, as that a
+  // peer has closed its connection, until it is asked: before main does something that depends on it.
+  ring_->enter();
   spawn(run_main(std::move(main), main_ended_));
   while (!main_ended_) turn();
 }

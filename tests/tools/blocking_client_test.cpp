@@ -60,6 +60,18 @@ TEST_F(BlockingClientTest, RecordsComeBackWithEverythingTheyHad) {
   EXPECT_EQ(read->at(2).offset, Offset{2});
 }
 
+// That the connection was closed meanwhile was seen after the request had gone out over it.
+TEST_F(BlockingClientTest, TheFirstCallAfterARestartGoesToTheNewServer) {
+  EXPECT_TRUE(client_->list_topics().has_value());
+  const std::string address = server_.address();
+  EXPECT_EQ(server_.stop(), 0);
+  ServerProcess again(folder_.path("data"), {"--listen", address});
+  TopicSpec topic;
+  topic.name = "later";
+  const auto created = client_->create_topic(topic);
+  EXPECT_TRUE(created.has_value()) << created.error().message;
+}
+
 TEST_F(BlockingClientTest, ReadsGiveWhatIsThereUpToTheCount) {
   std::vector<RecordView> records(5);
   const std::vector<std::string> texts{"a", "b", "c", "d", "e"};
