@@ -48,7 +48,11 @@ class Production {
     // What was read is sent, unless a second signal says otherwise.
     if (const int second = co_await until_signal(reactor_, finish()); second != 0) signal = second;
     report_.finish(done_.has_value(), lines_not_taken());
-    if (!done_) co_return report("produce", done_.error());
+    if (!done_) {
+      const int status = report("produce", done_.error());
+      // The first failure may be one that is certain, of a batch that was never sent.
+      co_return producer_.statistics().records_unknown != 0 ? k_exit_unknown : status;
+    }
     co_return signal == 0 ? k_exit_ok : k_exit_signal + signal;
   }
 

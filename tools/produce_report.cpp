@@ -117,7 +117,7 @@ void ProduceReport::finish(bool succeeded, std::uint64_t not_taken) {
   if (progress_shown_) write_error("\r\x1b[K");
   const ProducerStatistics& all = *statistics_;
   const double elapsed = std::max(milliseconds(reactor_.now() - started_) / 1e3, 1e-6);
-  const auto bytes = static_cast<double>(all.record_bytes);
+  const auto bytes = static_cast<double>(all.record_bytes_delivered);
   std::string text;
   if (succeeded || all.records_delivered != 0) {
     text +=

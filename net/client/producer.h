@@ -107,6 +107,7 @@ struct ProducerStatistics {
   std::uint64_t records = 0;       // appended
   std::uint64_t record_bytes = 0;  // of their keys and values
   std::uint64_t records_delivered = 0;
+  std::uint64_t record_bytes_delivered = 0;
   std::uint64_t records_failed = 0;   // refused by the server, or never sent
   std::uint64_t records_unknown = 0;  // sent, and never answered
   std::uint64_t batches = 0;          // sealed
@@ -126,7 +127,7 @@ class Producer {
   using OnDelivery = std::move_only_function<void(const Delivery&)>;
 
   explicit Producer(Client& client, ProducerOptions options = {}, OnDelivery on_delivery = {});
-  // Drops what was not sent; nothing is called back any more.
+  // Drops what was not sent; nothing is called back any more, and who waits in a verb hears `cancelled`.
   ~Producer();
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
@@ -153,7 +154,8 @@ class Producer {
   Task<Result<Offset>> send(ProducerTopic topic, std::uint32_t partition, const RecordView& record);
 
   // Sends what is gathered, and returns when everything appended before has met its fate. The error is the
-  // first one since the last flush; each batch's own was called back.
+  // first one of it that no earlier flush has heard of; of several at a time, each hears of what it waits
+  // for. Each batch's own was called back.
   Task<Result<void>> flush();
 
   [[nodiscard]] const ProducerStatistics& statistics() const;

@@ -122,6 +122,7 @@ Result<std::uint64_t> ProducerState::append(ProducerTopic topic, std::uint32_t n
     switch (to.open->append(record, timestamp)) {
       case BatchAppend::appended:
         buffered_ += to.open->size() - before;
+        to.open_bytes += size_of(record);
         break;
       case BatchAppend::full:
         seal(to);
@@ -159,9 +160,7 @@ Result<void> ProducerState::append_large(Partition& to, const RecordView& record
   }
   seal(to);
   buffered_ += alone.size();
-  ++to.next;  // for put_ready(); append() counts it
-  put_ready(to, alone);
-  --to.next;
+  put_ready(to, alone, to.next, size_of(record));
   launch(to);
   return {};
 }
@@ -172,19 +171,22 @@ void ProducerState::seal(Partition& from) {
     const std::uint32_t size = from.open->size();
     // Batches of about the same size follow: their memory is taken at once.
     from.size_expected = std::clamp(std::bit_ceil(size), k_batch_size_target_min, options_.batch_bytes);
-    put_ready(from, *from.open);
+    put_ready(from, *from.open, from.next - from.open->count(), from.open_bytes);
     if (from.topic.sticky == from.number)
       from.topic.sticky = (from.number + 1) % static_cast<std::uint32_t>(from.topic.partitions.size());
   }
   from.open.reset();
+  from.open_bytes = 0;
 }
 
-void ProducerState::put_ready(Partition& from, RecordBatchBuilder& builder) {
+void ProducerState::put_ready(Partition& from, RecordBatchBuilder& builder, std::uint64_t first,
+                              std::uint64_t record_bytes) {
   const std::uint64_t size = builder.size();
   const std::uint32_t count = builder.count();
   Sealed sealed{.batch = builder.finish(options_.codec, from.stamp),
                 .bytes = size,
-                .first = from.next - count,
+                .record_bytes = record_bytes,
+                .first = first,
                 .count = count,
                 .round = first_round_ + outstanding_.size() - 1,
                 .sealed_at = reactor_.now()};

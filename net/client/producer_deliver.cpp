@@ -52,6 +52,29 @@ class ProducerState::SendWait {
   std::optional<Result<Offset>> result_;
 };
 
+// Waits in the frame of flush() for all batches of its round and those before.
+class ProducerState::FlushWait {
+ public:
+  FlushWait(ProducerState& state, std::uint64_t round)
+      : state_(state), round_(round), error_(std::exchange(state.first_error_, std::nullopt)) {
+    state.flushes_.push_back(this);
+  }
+  FlushWait(const FlushWait&) = delete;
+  FlushWait& operator=(const FlushWait&) = delete;
+  ~FlushWait() { std::erase(state_.flushes_, this); }
+
+  [[nodiscard]] bool waits_for(const Sealed& batch) const { return batch.round <= round_; }
+  void hear(const Error& error) {
+    if (!error_) error_ = error;
+  }
+  [[nodiscard]] Result<void> result() const { return error_ ? Result<void>(fail(*error_)) : Result<void>(); }
+
+ private:
+  ProducerState& state_;
+  std::uint64_t round_;
+  std::optional<Error> error_;  // the first one
+};
+
 Task<Result<Offset>> ProducerState::send(ProducerTopic topic, std::uint32_t number, RecordView record) {
   const Self self = shared_from_this();
   Result<std::uint64_t> taken = append(topic, number, record);
@@ -68,6 +91,7 @@ Task<Result<void>> ProducerState::room() {
   const Self self = shared_from_this();
   const auto full = [this] { return pool_empty_ || buffered_ >= options_.buffered_bytes_max; };
   while (full()) {
+    if (closed_) co_return fail(gone());
     const bool nothing_sealed = std::ranges::all_of(outstanding_, [](std::uint64_t n) { return n == 0; });
     if (nothing_sealed) {
       // What fills the bound is gathered, not sent: batches of many partitions, none of them full.
@@ -98,16 +122,31 @@ Task<Result<void>> ProducerState::flush() {
   }
   const std::uint64_t round = first_round_ + outstanding_.size() - 1;
   outstanding_.push_back(0);
+  const FlushWait flush(*this, round);
   for (;;) {
     while (outstanding_.size() > 1 && outstanding_.front() == 0) {
       outstanding_.pop_front();
       ++first_round_;
     }
     if (first_round_ > round) break;
+    if (closed_) co_return fail(gone());
     co_await changed_.wait();
   }
-  if (auto error = std::exchange(first_error_, std::nullopt)) co_return fail(*std::move(error));
-  co_return Result<void>();
+  co_return flush.result();
+}
+
+Error ProducerState::gone() {
+  return {ErrorCode::cancelled, "the producer was destroyed; what was on its way may be in the log"};
+}
+
+void ProducerState::close() {
+  closed_ = true;
+  for (const auto& topic : topics_) {
+    for (Partition& each : topic->partitions) {
+      for (SendWait* wait : std::exchange(each.waits, {})) wait->finish(fail(gone()));
+    }
+  }
+  changed_.wake_all();
 }
 
 void ProducerState::launch(Partition& from) {
@@ -230,11 +269,18 @@ void ProducerState::go_on(Partition& from) {
 void ProducerState::count(const Sealed& batch, const Result<Produced>& result, Duration latency) {
   if (result) {
     statistics_.records_delivered += batch.count;
+    statistics_.record_bytes_delivered += batch.record_bytes;
     statistics_.latency.record(latency);
     return;
   }
   (is_unknown(result.error().code) ? statistics_.records_unknown : statistics_.records_failed) += batch.count;
-  if (!first_error_) first_error_ = result.error();
+  bool heard = false;
+  for (FlushWait* flush : flushes_) {
+    if (!flush->waits_for(batch)) continue;
+    flush->hear(result.error());
+    heard = true;
+  }
+  if (!heard && !first_error_) first_error_ = result.error();
   if (!stopped_ && options_.after_failure == AfterFailure::stop) {
     stopped_ =
         Error{ErrorCode::cancelled, "not sent, because an earlier batch failed: " + result.error().message};

@@ -32,7 +32,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   Task<Result<void>> room();
   Task<Result<Offset>> send(ProducerTopic topic, std::uint32_t partition, RecordView record);
   Task<Result<void>> flush();
-  void close() { closed_ = true; }
+  void close();
 
   [[nodiscard]] Client& client() { return client_; }
   [[nodiscard]] const ProducerStatistics& statistics() const { return statistics_; }
@@ -42,11 +42,13 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   using Self = std::shared_ptr<ProducerState>;
   class SendWait;
   using Waits = std::deque<SendWait*>;
+  class FlushWait;
 
   // A batch that takes no more records.
   struct Sealed {
-    Result<Slice> batch;      // an error when there was no memory to finish it
+    Result<Slice> batch;      // an error when it could not be compressed
     std::uint64_t bytes = 0;  // that it counts for in buffered_
+    std::uint64_t record_bytes = 0;
     std::uint64_t first = 0;
     std::uint32_t count = 0;
     std::uint64_t round = 0;  // of flushes
@@ -64,6 +66,7 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
     Topic& topic;
     std::uint32_t number;
     std::optional<RecordBatchBuilder> open;  // there while it has records
+    std::uint64_t open_bytes = 0;            // of the keys and values in it
     std::uint64_t next = 0;                  // number of the next record appended
     std::uint32_t size_expected;
     std::list<Sealed> ready;       // sealed, not yet on their way
@@ -90,11 +93,13 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   [[nodiscard]] Result<void> append_large(Partition& partition, const RecordView& record,
                                           std::int64_t timestamp);
   [[nodiscard]] Error no_memory();
+  [[nodiscard]] static Error gone();
   [[nodiscard]] std::int64_t wall_milliseconds();
 
   void seal(Partition& partition);
   void fit(Slice& batch);
-  void put_ready(Partition& partition, RecordBatchBuilder& builder);
+  void put_ready(Partition& partition, RecordBatchBuilder& builder, std::uint64_t first,
+                 std::uint64_t record_bytes);
   void launch(Partition& partition);
   static Task<void> depart(Self self, Partition& partition);
   void send_off(Partition& partition, Place batch);
@@ -130,7 +135,8 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   // Batches sealed and not finished, by round of flushes; the front is first_round_.
   std::deque<std::uint64_t> outstanding_{0};
   std::uint64_t first_round_ = 0;
-  std::optional<Error> first_error_;  // since the last flush
+  std::vector<FlushWait*> flushes_;
+  std::optional<Error> first_error_;  // that no flush has heard of
   Compressor compressor_;             // of all batches
 };
 

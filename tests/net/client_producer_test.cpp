@@ -1,4 +1,5 @@
 // Producer against a scripted server: gathering, order, bounds, and what is said of each batch.
+#include "net/background.h"
 #include "net/client/producer.h"
 #include "tests/net/client_fixture.h"
 
@@ -236,8 +237,73 @@ TEST_F(ProducerTest, ARefusedBatchFailsAndLaterOnesGoOn) {
     EXPECT_TRUE((co_await producer.flush()).has_value());
     EXPECT_EQ(producer.statistics().records_failed, 1u);
     EXPECT_EQ(producer.statistics().records_delivered, 1u);
+    EXPECT_EQ(producer.statistics().record_bytes,
+              std::string("refused").size() + std::string("taken").size());
+    EXPECT_EQ(producer.statistics().record_bytes_delivered, std::string("taken").size());
   });
   EXPECT_THAT(server_.values(), ElementsAre("taken"));
+}
+
+// Of two at a time the first to wake took the error, and the other one heard that its record was durable.
+TEST_F(ProducerTest, EachOfSeveralFlushesHearsOfTheBatchThatFailed) {
+  server_.on_produce = [](std::uint64_t request) { return request == 0 ? Reply::refuse : Reply::answer; };
+  run([](Client& client) -> Task<void> {
+    Producer producer(client);
+    const auto topic = *co_await producer.open("events");
+    append(producer, topic, "refused");
+    append(producer, topic, "with it");
+    std::vector<Result<void>> flushed;
+    const auto flush = [&]() -> Task<void> { flushed.push_back(co_await producer.flush()); };
+    const Background first(flush());
+    const Background second(flush());
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+    CHECK(flushed.size() == 2);
+    EXPECT_EQ(flushed[0].error().code, ErrorCode::disk_full);
+    EXPECT_EQ(flushed[1].error().code, ErrorCode::disk_full);
+    EXPECT_TRUE((co_await producer.flush()).has_value());
+  });
+}
+
+TEST_F(ProducerTest, AFlushDoesNotHearOfWhatWasAppendedBehindIt) {
+  server_.on_produce = [](std::uint64_t request) { return request == 0 ? Reply::hold : Reply::refuse; };
+  run([this](Client& client) -> Task<void> {
+    Producer producer(client);
+    const auto topic = *co_await producer.open("events");
+    append(producer, topic, "taken");
+    std::vector<Result<void>> flushed;
+    const auto flush = [&]() -> Task<void> { flushed.push_back(co_await producer.flush()); };
+    const Background first(flush());
+    append(producer, topic, "refused");
+    const Background second(flush());
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+    server_.release();
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+    CHECK(flushed.size() == 2);
+    EXPECT_TRUE(flushed[0].has_value());
+    EXPECT_EQ(flushed[1].error().code, ErrorCode::disk_full);
+  });
+}
+
+TEST_F(ProducerTest, WhoWaitsForAProducerThatGoesHearsOfIt) {
+  server_.on_produce = [](std::uint64_t) { return Reply::silence; };
+  run([](Client& client) -> Task<void> {
+    std::optional<Producer> producer(std::in_place, client, ProducerOptions{.buffered_bytes_max = 1});
+    const auto topic = *co_await producer->open("events");
+    std::vector<ErrorCode> heard;
+    const auto flush = [&]() -> Task<void> { heard.push_back((co_await producer->flush()).error().code); };
+    const auto room = [&]() -> Task<void> { heard.push_back((co_await producer->room()).error().code); };
+    const auto send = [&]() -> Task<void> {
+      heard.push_back((co_await producer->send(topic, 0, record_of("x"))).error().code);
+    };
+    const Background sending(send());
+    const Background flushing(flush());
+    const Background waiting(room());
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::milliseconds(1)));
+    producer.reset();
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::milliseconds(1)));
+    EXPECT_THAT(heard, testing::UnorderedElementsAre(ErrorCode::cancelled, ErrorCode::cancelled,
+                                                     ErrorCode::cancelled));
+  });
 }
 
 TEST_F(ProducerTest, AfterAFailureNothingMoreIsSentIfSoWished) {

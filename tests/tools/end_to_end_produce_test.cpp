@@ -135,6 +135,21 @@ TEST_F(EndToEnd, LinesThatWereReadAndNotSentAreCounted) {
     return found ? std::stoi(match.str(1)) : 0;
   };
   EXPECT_GE(count_of("not written") + count_of("may or may not have been written"), 65) << errors;
+  EXPECT_THAT(errors, HasSubstr("1 record, 3 B in ")) << "what was written, and no more";
+}
+
+// Of several batches the first to fail may be one that was never sent, and its error said that there was no
+// server.
+TEST_F(EndToEnd, RecordsThatMayHaveBeenWrittenDecideTheExitStatus) {
+  Process producer({"produce", "t", "--batch-bytes", "8MiB", "--acked", "%S\\n"},
+                   {{"MILLRACE_SERVER", server_.address()}});
+  producer.write_input("one\n");
+  EXPECT_EQ(producer.read_line(), "3\n");
+  server_.process().signal(SIGSTOP);
+  for (int i = 0; i < 4; ++i) producer.write_input(std::string(6 << 20, 'x') + "\n");
+  server_.process().signal(SIGKILL);
+  EXPECT_EQ(producer.wait(), k_exit_unknown);
+  EXPECT_THAT(producer.errors(), testing::ContainsRegex("records? may or may not have been written\n"));
 }
 
 TEST_F(EndToEnd, ASecondSignalLeavesRecordsOnTheirWayUnknown) {
