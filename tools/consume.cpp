@@ -86,6 +86,8 @@ class Consumption {
       co_return fail(ErrorCode::invalid_argument, "topic {} has no partition {}; it has {}, counted from 0",
                      flags_.topic, *flags_.partition, partitions);
     }
+    // Followed when all is known: what is fetched before it is read keeps others' answers from coming.
+    std::vector<Offset> begins;
     for (std::uint32_t i = 0; i < partitions; ++i) {
       if (flags_.partition && *flags_.partition != i) continue;
       const PartitionName name{flags_.topic, i};
@@ -101,9 +103,10 @@ class Consumption {
         co_return fail(ErrorCode::offset_out_of_range, "{}: offset {} is beyond the end, {}", to_string(name),
                        from.value(), end.offset.value());
       }
-      consumer_.follow(name, from);
       ends_.push_back({name, end.offset});
+      begins.push_back(from);
     }
+    for (std::size_t i = 0; i < begins.size(); ++i) consumer_.follow(ends_[i].partition, begins[i]);
     co_return Result<void>();
   }
 

@@ -10,6 +10,7 @@
 namespace millrace {
 namespace {
 
+constexpr Duration k_fetch_wait_max = std::chrono::milliseconds(k_fetch_wait_max_ms);
 constexpr BufferPool::Options k_buffers{.bytes_max = 256_MiB, .idle_bytes_max = 16_MiB};
 
 std::optional<std::string> owned(const std::optional<ByteView>& bytes) {
@@ -34,10 +35,17 @@ Task<Result<std::vector<OwnedRecord>>> read_some(Client& client, PartitionName f
   Inflater inflater;
   EntryDecoder decoder(inflater);
   Offset ask_from = offset;
+  const MonotonicTime now = client.reactor().now();
+  const MonotonicTime until = now + std::min<Duration>(max_wait, k_never - now);
   while (records.size() < count) {
-    const Duration wait = records.empty() ? max_wait : Duration::zero();
+    const Duration left =
+        std::clamp<Duration>(until - client.reactor().now(), Duration::zero(), k_fetch_wait_max);
+    const Duration wait = records.empty() ? left : Duration::zero();
     CO_TRY(Fetched fetched, co_await client.fetch(from, ask_from, {.max_wait = wait}));
-    if (fetched.entries.length == 0) break;
+    if (fetched.entries.length == 0) {
+      if (wait == Duration::zero()) break;
+      continue;  // a server waits for less long than some callers
+    }
     decoder.feed(std::move(fetched.entries));
     while (records.size() < count) {
       RecordView record;

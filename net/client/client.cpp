@@ -16,6 +16,8 @@ namespace {
 using Fields = flatbuffers::FlatBufferBuilder;
 using Self = std::shared_ptr<ClientConnection>;
 
+constexpr Duration k_search_time_max = std::chrono::milliseconds(k_request_deadline_ms);
+
 std::uint64_t milliseconds(Duration duration) {
   return static_cast<std::uint64_t>(
       std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()));
@@ -190,7 +192,10 @@ Task<Result<ListedOffset>> Client::list_offset(PartitionName of, OffsetQuery que
   Fields& fields = self->builder();
   const auto name = partition(fields, of);
   fields.Finish(wire::CreateListOffsets(fields, name, static_cast<wire::OffsetSpec>(query), timestamp));
-  CO_TRY(const CallAnswer answer, co_await ask(*self, FrameType::list_offsets));
+  // A search is ended by the server, which says how far it came.
+  const Duration search = query == OffsetQuery::timestamp ? k_search_time_max : Duration::zero();
+  CO_TRY(const CallAnswer answer,
+         co_await ask(*self, FrameType::list_offsets, search + self->options().request_timeout));
   co_return listed_offset(answer);
 }
 

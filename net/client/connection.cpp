@@ -91,7 +91,7 @@ Task<Result<CallAnswer>> ClientConnection::call(CallRequest request) {
   if (closed_)
     co_return fail(ErrorCode::cancelled, "the client is closed; the {} request was not sent",
                    name(request.type));
-  if (builder_.GetSize() > k_staging_size / 2) {
+  if (builder_.GetSize() > k_request_table_size_max) {
     co_return fail(ErrorCode::invalid_argument, "a {} request of {} bytes: names are far shorter",
                    name(request.type), builder_.GetSize());
   }

@@ -62,10 +62,13 @@ void ConsumerState::unfollow(const PartitionName& name) {
   }
   std::erase_if(followed_, [](const auto& each) { return each->stopped; });
   current_ = 0;
+  changed_.wake_all();
 }
 
 void ConsumerState::close() {
   for (const auto& each : followed_) stop(*each);
+  followed_.clear();
+  changed_.wake_all();
 }
 
 void ConsumerState::stop(Followed& from) {

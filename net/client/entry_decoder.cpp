@@ -32,7 +32,10 @@ Result<bool> EntryDecoder::next(RecordView& record, Offset& wanted) {
         return true;
       }
     }
-    if (at_ == entries_.length) return false;
+    if (at_ == entries_.length) {
+      feed({});  // their buffer, which others wait for
+      return false;
+    }
     TRY_VOID(open_entry(wanted));
   }
 }

@@ -1,6 +1,7 @@
 // Consumer and EntryDecoder: records out of entries, and what is said of damaged ones.
 #include "engine/base/batch_builder.h"
 #include "engine/base/checksum.h"
+#include "net/background.h"
 #include "net/client/consumer.h"
 #include "net/client/entry_decoder.h"
 #include "tests/net/client_fixture.h"
@@ -78,6 +79,14 @@ TEST_F(EntryDecoderTest, TheSpaceOfALargeBatchGoesWithIt) {
   }
 }
 
+// One a partition that was idle kept its last answer's memory, which all others waited for.
+TEST_F(EntryDecoderTest, TheEntriesGoWhenTheyAreUsedUp) {
+  feed(entry_of(batch_of({std::string(1u << 20, 'v')}), 0));
+  EXPECT_EQ(drain().size(), 1u);
+  EXPECT_TRUE(decoder_.done());
+  EXPECT_EQ(pool_.bytes_in_use(), 0u);
+}
+
 TEST_F(EntryDecoderTest, OtherCodecsAreRefusedByName) {
   std::string batch = batch_of({"a"});
   auto* header = reinterpret_cast<std::byte*>(batch.data());
@@ -148,6 +157,41 @@ TEST_F(ConsumerTest, TheDeadlineEndsAWaitAtTheEndOfTheLog) {
     consumer.follow({"events", 0}, Offset{0});
     const auto waited = co_await consumer.wait(client.reactor().now() + std::chrono::seconds(2));
     EXPECT_EQ(waited.error().code, ErrorCode::timed_out);
+  });
+}
+
+TEST_F(ConsumerTest, WhoWaitsHearsThatNothingIsFollowedAnyMore) {
+  run([](Client& client) -> Task<void> {
+    std::optional<Consumer> consumer(std::in_place, client);
+    std::vector<ErrorCode> heard;
+    const auto wait = [&]() -> Task<void> { heard.push_back((co_await consumer->wait()).error().code); };
+    consumer->follow({"events", 0}, Offset{0});
+    const Background unfollowed(wait());
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::milliseconds(1)));
+    consumer->unfollow({"events", 0});
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::milliseconds(1)));
+    EXPECT_THAT(heard, ElementsAre(ErrorCode::invalid_argument));
+    consumer->follow({"events", 0}, Offset{0});
+    const Background destroyed(wait());
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::milliseconds(1)));
+    consumer.reset();
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::milliseconds(1)));
+    EXPECT_THAT(heard, ElementsAre(ErrorCode::invalid_argument, ErrorCode::invalid_argument));
+  });
+}
+
+// Each partition's last answer stayed in memory until its next one came, which found none.
+TEST_F(ConsumerTest, MorePartitionsThanMemoryForTheirAnswersAreRead) {
+  run([this](Client& client) -> Task<void> {
+    constexpr std::uint32_t k_partitions = 20;
+    add(client, std::string(900 << 10, 'x'));
+    std::vector<Buffer> all;
+    while (auto buffer = client.reactor().buffers().acquire(16_MiB)) all.push_back(*std::move(buffer));
+    all.pop_back();
+    Consumer consumer(client);
+    for (std::uint32_t i = 0; i < k_partitions; ++i) consumer.follow({"events", i}, Offset{0});
+    for (std::uint32_t i = 0; i < k_partitions; ++i)
+      EXPECT_NE(co_await next(consumer, client.reactor().now() + std::chrono::seconds(60)), "") << i;
   });
 }
 

@@ -114,6 +114,12 @@ Task<bool> FakeServer::answer(Reactor& reactor, Socket socket, ReceivedFrame fra
       fields.Finish(wire::CreateFetchAnswer(fields, news ? end : (*request)->offset(), 0, end, end, 1));
       break;
     }
+    case FrameType::list_offsets: {
+      // A search that takes as long as a server allows.
+      static_cast<void>(co_await reactor.sleep(std::chrono::milliseconds(k_request_deadline_ms)));
+      co_return co_await send_frame(reactor, socket, number(FrameType::error), correlation,
+                                    error_table(ErrorCode::timed_out, "not found up to offset 5"));
+    }
     case FrameType::init_producer:
       fields.Finish(wire::CreateInitProducerAnswer(fields, next_producer_++));
       break;

@@ -2,6 +2,7 @@
 #include "net/client/client.h"
 
 #include "engine/base/batch_builder.h"
+#include "net/background.h"
 #include "tests/net/client_fixture.h"
 
 namespace millrace::test {
@@ -251,6 +252,31 @@ TEST_F(ClientTest, ADestroyedRequestLeavesTheOthersAlone) {
     EXPECT_EQ(results.size(), 1u);
     EXPECT_EQ(results[0]->base_offset, Offset{1});
     EXPECT_EQ(client.counters().strays, 1u);
+  });
+}
+
+// The server ends the connection for a table that is longer than any, and with it everybody's requests.
+TEST_F(ClientTest, ANameThatIsTooLongCostsItsOwnRequestAlone) {
+  server_.on_produce = [](std::uint64_t) { return Reply::hold; };
+  run([this](Client& client) -> Task<void> {
+    std::vector<Result<Produced>> produced;
+    const Background producing(produce_into(client, "held", produced));
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+    const auto described = co_await client.describe_topic(std::string(k_request_table_size_max, 'x'));
+    EXPECT_EQ(described.error().code, ErrorCode::invalid_argument);
+    server_.release();
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+    CHECK(produced.size() == 1);
+    EXPECT_TRUE(produced[0].has_value());
+  });
+}
+
+TEST_F(ClientTest, ASearchIsEndedByTheServerWhichSaysHowFarItCame) {
+  run([](Client& client) -> Task<void> {
+    const auto found = co_await client.list_offset({"events", 0}, OffsetQuery::timestamp, 1);
+    EXPECT_EQ(found.error().code, ErrorCode::timed_out);
+    EXPECT_THAT(found.error().message, HasSubstr("not found up to offset 5"));
+    EXPECT_EQ(client.counters().connects, 1u);
   });
 }
 
