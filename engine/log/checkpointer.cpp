@@ -9,19 +9,31 @@ namespace {
 // Records of a checkpoint in one commit: one of this size does not delay appends that share it.
 constexpr std::uint64_t k_records_size_max = 128_KiB;
 
+// The segment that begins where the group's placed entries end, if it is there already. As soon as a state
+// has named it, retention may take the one in which they end.
+const Segment* segment_behind(const Group& group) {
+  const auto segment = std::ranges::lower_bound(group.segments, next(group.placed.last_index), {},
+                                                [](const SegmentRef& s) { return s->first_index(); });
+  const bool is_there =
+      segment != group.segments.end() && (*segment)->first_index() == next(group.placed.last_index);
+  return is_there ? segment->get() : nullptr;
+}
+
 GroupStateRecord state_of(const Group& group, bool clean) {
   GroupStateRecord state;
   state.term = group.term;
   state.voted_for = group.voted_for;
   state.start = group.start;
-  state.segment = group.placed_at;
   state.end = group.placed;
-  if (!group.segments.empty() && group.placed == group.end) {
-    const Segment& last = *group.segments.back();
-    state.segment = {last.first_index(), last.end, clean && last.writable};
-  } else {
-    state.segment.open = false;
-  }
+  state.segment = group.placed_at;
+  if (const Segment* behind = segment_behind(group))
+    state.segment = {behind->first_index(), k_block_size, false};
+  state.segment.open =
+      clean && group.placed == group.end && !group.segments.empty() && group.segments.back()->writable;
+  CHECK(group.segments.empty() ||
+            std::ranges::binary_search(group.segments, state.segment.segment, {},
+                                       [](const SegmentRef& s) { return s->first_index(); }),
+        "group {} has no segment {} for its state to name", group.id.value(), state.segment.segment.value());
   return state;
 }
 

@@ -18,6 +18,7 @@ Task<void> LogSender::send(LogStory::Logs& logs, std::vector<std::uint32_t> size
     unanswered_.push_back({next_, record, size});
     next_.sequence = sequence_after(next_.sequence, 1);
     story_.groups[group_].attempted[record] = size;
+    story_.groups[group_].asked[record] = story_.world().now();
     gate.spawn(deliver(logs, std::prev(unanswered_.end())));
   }
   co_await gate.close();

@@ -174,6 +174,7 @@ Task<Result<Appended>> LogStory::append(Logs& logs, GroupId group, std::uint32_t
   const Busy busy(groups[group]);
   const std::uint64_t id = next_id_++;
   groups[group].attempted[id] = size;
+  groups[group].asked[id] = world_.now();
   auto done = co_await on_shard(logs.reactor, shard_of(group, node_options.shards),
                                 [&logs, group, id, size, level](Reactor& there) -> Task<Result<Appended>> {
                                   Slice batch = make_batch(there.buffers(), id, size,
@@ -227,7 +228,8 @@ Task<Result<void>> LogStory::truncate(Logs& logs, GroupId group, Index last) {
   Known& known = groups[group];
   if (known.cut) co_return is_being_cut(group);
   CHECK(known.busy == 0, "group {} is in use and cannot be cut", group.value());
-  CHECK(last.value() >= known.trimmed_at && known.settings.retention_bytes == 0,
+  CHECK(last.value() >= known.trimmed_at && known.settings.retention_bytes == 0 &&
+            known.settings.retention_age.count() == 0,
         "a trim of group {} would be undone", group.value());
   LogCut& cut = known.cut.emplace();
   cut.start = node_.starts();
@@ -301,9 +303,11 @@ void take_records(const ReadResult& result, std::vector<LogStory::Seen>& into) {
 
 }  // namespace
 
-// The first record that must stay. Generously: internal entries, padding and headers take space, too, and
-// what is not known to be there may be.
-std::int64_t LogStory::retention_start(const Known& known) {
+namespace {
+
+// The first record that must stay by its size. Generously: internal entries, padding and headers take space,
+// too, and what is not known to be there may be.
+std::int64_t start_by_size(const LogStory::Known& known) {
   if (known.settings.retention_bytes == 0) return 0;
   const auto cost = [](std::uint32_t size) { return 2 * std::uint64_t{size} + 32_KiB; };
   std::uint64_t bytes = 0;
@@ -317,6 +321,23 @@ std::int64_t LogStory::retention_start(const Known& known) {
   }
   return start;
 }
+
+// The first record that must stay by its age: what was asked for so lately was not sealed before.
+std::int64_t start_by_age(const LogStory::Known& known, MonotonicTime now) {
+  if (known.settings.retention_age.count() == 0) return 0;
+  for (const auto& [offset, id] : known.acknowledged) {
+    const auto asked = known.asked.find(id);
+    if (asked != known.asked.end() && asked->second + known.settings.retention_age >= now) return offset;
+  }
+  return std::numeric_limits<std::int64_t>::max();
+}
+
+// Where the log may begin at the latest, for all that retention has done.
+std::int64_t retention_start(const LogStory::Known& known, MonotonicTime now) {
+  return std::max(start_by_size(known), start_by_age(known, now));
+}
+
+}  // namespace
 
 void LogStory::compare(Known& known, const Records& acknowledged, const LogView& view,
                        const std::vector<Seen>& records) {
@@ -355,7 +376,8 @@ Task<Result<void>> LogStory::look(Logs& logs, GroupId group) {
   }
   resolve_cut(known, *view);
   EXPECT_GE(view->start.offset.value(), known.start) << "a trim was undone";
-  EXPECT_LE(view->start.offset.value(), std::max({known.start, known.start_asked, retention_start(known)}))
+  EXPECT_LE(view->start.offset.value(),
+            std::max({known.start, known.start_asked, retention_start(known, world_.now())}))
       << "group " << group.value() << " has lost records from its start";
   // Others may append, trim and delete while this reads: what was acknowledged before must be there.
   const Records acknowledged = known.acknowledged;

@@ -119,6 +119,7 @@ class LogStory {
     LogSettings settings;
     Records acknowledged;                              // also what a reader has seen
     std::map<std::uint64_t, std::uint32_t> attempted;  // id -> size; without those that were cut off
+    std::map<std::uint64_t, MonotonicTime> asked;      // id -> when its append was asked for
     std::map<std::int64_t, std::uint64_t> indexes;     // offset -> index, of those acknowledged
     std::int64_t start = 0;
     std::int64_t start_asked = 0;
@@ -135,8 +136,6 @@ class LogStory {
   void run_for_events(const Script& script, std::uint64_t events);
   Task<void> main(Reactor& reactor, Script script, End end);
   Task<Result<void>> start_logs(Logs& logs);
-  // Where the log may begin at the latest, for all that retention has done.
-  static std::int64_t retention_start(const Known& known);
   static void resolve_cut(Known& known, const LogView& view);
   static void compare(Known& known, const Records& acknowledged, const LogView& view,
                       const std::vector<Seen>& records);

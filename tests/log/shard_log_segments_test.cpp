@@ -48,6 +48,50 @@ TEST(ShardLog, ATrimThatACheckpointFollowsAtOnceIsInIt) {
   }
 }
 
+// The story: 1. an old segment is followed by an empty one, which a checkpoint names; 2. the next checkpoint
+// has found nothing to move of that log and waits for others; 3. meanwhile the log is trimmed to its end, and
+// the old segment is free to go; 4. the trim has no place yet when the checkpoint says where the log ends.
+TEST(ShardLog, ACheckpointDoesNotNameASegmentThatWentWhileItWaited) {
+  constexpr std::uint64_t k_groups = 64;
+  LogStory story(80);
+  story.settings.segment_size = 8_MiB;
+  // Nothing is moved but for a checkpoint.
+  story.log_options.cache_bytes = story.log_options.unplaced_bytes_max = 64_MiB;
+  bool is_moving = false;
+  expect_ok(story.run(
+      [&](LogStory::Logs& logs) -> Task<void> {
+        ShardLog& log = logs.of(k_group);
+        const LogCounters& counters = log.counters();
+        // Some of the others come behind it in the checkpoint's order, whatever that is.
+        for (std::uint64_t g = 0; g < k_groups; ++g)
+          expect_ok(co_await story.create(logs, GroupId{1 + (g + k_groups / 2) % k_groups}));
+        expect_ok(co_await story.append(logs, k_group, 100));
+        LogSettings settings = story.settings;
+        settings.segment_age = std::chrono::milliseconds(1);
+        expect_ok(log.configure(k_group, settings));
+        while (log.size(k_group)->segments < 2) co_await logs.reactor.sleep(std::chrono::milliseconds(1));
+
+        const auto fill_journal_until = [&](const auto& reached) -> Task<void> {
+          for (std::uint64_t i = 0; !reached(); ++i)
+            expect_ok(co_await story.append(logs, GroupId{2 + i % (k_groups - 1)}, 20'000));
+        };
+        co_await fill_journal_until([&] { return counters.checkpoints == 1; });
+        const std::string own = DataFolder("data").group_folder(k_group);
+        story.disk().faults().fail({.matches = [&is_moving, own](const SimAccess& access) {
+          is_moving = is_moving || (access.verb == Verb::write && access.path.contains(".segment") &&
+                                    !access.path.starts_with(own));
+          return false;
+        }});
+        co_await fill_journal_until([&] { return is_moving; });
+        expect_ok(co_await story.trim(logs, k_group, log.view(k_group)->durable.next_offset));
+        EXPECT_EQ(counters.checkpoints, 1U);
+        while (counters.checkpoints == 1) co_await logs.reactor.sleep(std::chrono::microseconds(10));
+        EXPECT_EQ(counters.segments_removed, 1U);
+      },
+      LogStory::End::abandoned));
+  story.expect_everything();
+}
+
 // How many segments of the group the disk has, and how many of them have a footer.
 struct Footers {
   std::size_t segments = 0, sealed = 0;
