@@ -36,7 +36,8 @@ Task<void> Server::accept_all() {
 }
 
 void Server::admit(Socket socket) {
-  if (connections_.size() < context_.options.connections_max || make_place()) {
+  // One that has ended counts, too, until its requests are done: they hold it.
+  if (context_.counters.connections < context_.options.connections_max || make_place()) {
     connections_.push_back(std::make_shared<ServerConnection>(context_, std::move(socket)));
     gate_.spawn(serve(connections_.back()));
     return;
@@ -44,7 +45,7 @@ void Server::admit(Socket socket) {
   ++context_.counters.refused_connections;
   context_.log_seldom(
       LogLevel::warning,
-      fmt::format("a connection was refused: {} are open, the most allowed", connections_.size()));
+      fmt::format("a connection was refused: {} are open, the most allowed", context_.counters.connections));
   if (refusing_ < k_refusals_max) gate_.spawn(refuse(std::move(socket)));
 }
 

@@ -13,7 +13,7 @@
 namespace millrace {
 
 struct ServerCounters {
-  std::uint64_t connections = 0;  // open now
+  std::uint64_t connections = 0;  // open now, or ended and their requests not done
   std::uint64_t accepted = 0;
   std::uint64_t requests = 0;
   std::uint64_t requests_failed = 0;  // answered with an error of the server's: it could not do it

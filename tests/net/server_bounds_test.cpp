@@ -181,6 +181,42 @@ TEST(ServerBounds, MoreConnectionsThanAllowedAreToldSo) {
   });
 }
 
+// Their requests went on, each with its connection, and nobody counted them: memory and descriptors without a
+// bound.
+TEST(ServerBounds, ConnectionsThatAreResetCountUntilTheirRequestsAreDone) {
+  ServerStory story;
+  story.setup.server.connections_max = 10;
+  story.setup.server.requests_max = 10;
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    {
+      Peer before = co_await Peer::greeted(here, server);
+      co_await before.create("orders");
+    }
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(wire::CreateFetch(builder, wire::CreatePartition(builder, builder.CreateString("orders")),
+                                     0, 1, 1000, 30'000));
+    Bytes stream = Peer::hello_frame();
+    for (std::uint64_t i = 0; i < 2; ++i) {
+      const Bytes fetch = Peer::frame(FrameType::fetch, i, builder);
+      stream.insert(stream.end(), fetch.begin(), fetch.end());
+    }
+    for (int i = 0; i < 100; ++i) {
+      Peer peer = co_await Peer::connect(here, server);
+      co_await peer.send(stream);
+      co_await pass(here, milliseconds(5));
+      story.world().network().reset(story.client().number(), story.server().number());
+    }
+    co_await pass(here, milliseconds(5));
+    EXPECT_LE(story.world().network().connections(), 10u);
+    co_await pass(here, seconds(3));
+    Peer after = co_await Peer::greeted(here, server);
+    EXPECT_EQ(co_await after.counter("connections_refused"), 90u);
+    EXPECT_EQ(co_await after.counter("fetch_requests"), 20u);
+    EXPECT_EQ(co_await after.counter("connections"), 1u);
+    EXPECT_EQ(co_await after.counter("requests_in_flight"), 1u);
+  });
+}
+
 TEST(ServerBounds, AConnectionWithTooManyRequestsIsReadNoMoreUntilSomeAreDone) {
   ServerStory story;
   story.setup.server.requests_in_flight_max = 10;
