@@ -62,7 +62,7 @@ ServerConnection::ServerConnection(ShardContext& context, Socket socket)
 }
 
 ServerConnection::~ServerConnection() {
-  --context_.counters.connections;
+  if (--context_.counters.connections == 0) context_.disconnected.wake_all();
 }
 
 Task<void> ServerConnection::serve() {
@@ -143,7 +143,7 @@ void ServerConnection::request_done() {
   --in_flight_;
   changed_.wake_all();
   finish_if_drained();
-  if (--context_.requests_in_flight == 0) context_.requests_done.wake_all();
+  --context_.requests_in_flight;
 }
 
 // ---- hello

@@ -40,6 +40,7 @@ Task<void> NodeShard::watch() {
 }
 
 Task<Result<void>> NodeShard::stop_log() {
+  CHECK(context.counters.connections == 0, "{} connections outlive the server", context.counters.connections);
   if (!started_) co_return Result<void>{};
   watch_.reset();
   co_return co_await log.stop();

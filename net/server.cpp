@@ -163,7 +163,8 @@ Task<void> Server::abort() {
 
 Task<void> Server::close_all() {
   co_await gate_.close();
-  while (context_.requests_in_flight != 0) co_await context_.requests_done.wait();
+  // Requests and sends may outlast the serving of their connection, but not the shard's context.
+  while (context_.counters.connections != 0) co_await context_.disconnected.wait();
   sweeping_.reset();
   pressing_.reset();
 }

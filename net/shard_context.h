@@ -54,7 +54,7 @@ struct ShardContext {
         pressed(the_reactor),
         heavy(the_reactor),
         fetch_waits(the_reactor),
-        requests_done(the_reactor) {}
+        disconnected(the_reactor) {}
 
   [[nodiscard]] bool owns(GroupId group) const { return owner(group) == reactor.shard(); }
   [[nodiscard]] ShardId owner(GroupId group) const { return shard_of(group, reactor.shard_count()); }
@@ -86,8 +86,8 @@ struct ShardContext {
   std::uint32_t requests_in_flight = 0;  // of all connections of this shard
   // Set when the server stops: new requests are refused and fetches wait no longer.
   bool stopping = false;
-  WaitQueue fetch_waits;  // fetches that wait for records, on behalf of any shard: woken by `stopping` alone
-  WaitQueue requests_done;  // requests_in_flight has become 0
+  WaitQueue fetch_waits;   // fetches that wait for records, on behalf of any shard: woken by `stopping` alone
+  WaitQueue disconnected;  // counters.connections has become 0
 
   // One line a second at most, with the number of those that were left out.
   void log_seldom(LogLevel level, const std::string& line);

@@ -62,6 +62,27 @@ Task<void> expect_stored(Reactor& here, Address server,
   for (const auto& [offset, value] : acknowledged) EXPECT_EQ(stored[offset], value) << "offset " << offset;
 }
 
+constexpr std::uint64_t k_small_send_queue = 256_KiB;
+
+// Some that ask for more than their connections carry and take nothing: no more is read from them.
+Task<std::vector<Peer>> peers_that_stand_still(Reactor& here, Address server) {
+  Peer writer = co_await Peer::greeted(here, server);
+  co_await writer.create("orders");
+  co_await writer.produce("orders", large_batch(1'000'000));
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(wire::CreateFetch(builder, wire::CreatePartition(builder, builder.CreateString("orders")), 0,
+                                   1, 1u << 20, 0));
+  std::vector<Peer> peers;
+  for (int i = 0; i < 4; ++i) {
+    peers.push_back(co_await Peer::greeted(here, server));
+    co_await peers.back().send(Peer::frame(FrameType::fetch, 1, builder));
+  }
+  co_await pass(here, std::chrono::seconds(1));
+  for (Peer& peer : peers) co_await peer.send(Peer::frame(FrameType::fetch, 2, builder));
+  co_await pass(here, std::chrono::seconds(1));
+  co_return peers;
+}
+
 class ServerStop : public testing::TestWithParam<std::uint32_t> {};
 INSTANTIATE_TEST_SUITE_P(Shards, ServerStop, testing::Values(1u, 3u));
 
@@ -138,6 +159,51 @@ TEST_P(ServerStop, AfterAFailedSyncNothingMoreIsAcknowledgedAndTheNodeEndsWithIt
     return expect_stored(here, std::move(server), load.acknowledged);
   }));
   story.expect_clean_stop();
+}
+
+// A send that its peer does not take, on a connection that was read no more, outlived the shard whose memory
+// it counted.
+TEST_P(ServerStop, ANodeThatFailsEndsAfterTheSendsThatStandStill) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    ServerStory story({.shards = GetParam(), .seed = seed});
+    story.setup.server.send_queue_max = k_small_send_queue;
+    story.start();
+    ASSERT_TRUE(story.started()) << story.why();
+    story.client().start(1, [&](Reactor& here) -> Task<void> {
+      const std::vector<Peer> still = co_await peers_that_stand_still(here, story.server().address(7420));
+      story.server().disk().faults().fail(
+          {.matches = [](const SimAccess& access) { return access.verb == Verb::write; },
+           .error = EIO,
+           .times = SimFaults::k_forever});
+      Peer writer = co_await Peer::greeted(here, story.server().address(7420));
+      co_await writer.send(Peer::produce_frame(1, "orders", batch_of("lost")));
+      co_await writer.close();
+      co_await pass(here, std::chrono::seconds(10));
+    });
+    ASSERT_EQ(story.world().run_until([&] { return !story.server().running(); }), SimEnd::reached)
+        << story.world().waiting();
+    ASSERT_TRUE(story.result() && !*story.result());
+    EXPECT_EQ(story.result()->error().code, ErrorCode::sync_failed);
+  }
+}
+
+TEST_P(ServerStop, AStopEndsAfterTheSendsThatStandStill) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    ServerStory story({.shards = GetParam(), .seed = seed});
+    story.setup.server.send_queue_max = k_small_send_queue;
+    story.start();
+    ASSERT_TRUE(story.started()) << story.why();
+    bool stand_still = false;
+    story.client().start(1, [&](Reactor& here) -> Task<void> {
+      const std::vector<Peer> still = co_await peers_that_stand_still(here, story.server().address(7420));
+      stand_still = true;
+      co_await pass(here, std::chrono::seconds(10));
+    });
+    ASSERT_EQ(story.world().run_until([&] { return stand_still; }), SimEnd::reached);
+    const MonotonicTime before = story.world().now();
+    story.expect_clean_stop();
+    EXPECT_LT(story.world().now() - before, std::chrono::milliseconds(k_drain_deadline_ms + 1000));
+  }
 }
 
 TEST_P(ServerStop, ANodeStartsAgainWithAnotherNumberOfShards) {
