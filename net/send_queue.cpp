@@ -7,9 +7,15 @@
 namespace millrace {
 
 Result<std::span<std::byte>> SendQueue::append(std::uint32_t size) {
+  if (size > k_block_size) {
+    // Small pieces behind it in its memory would hold all of that.
+    TRY(Buffer own, memory_.pool.acquire(size));
+    put({std::move(own), 0, size});
+    return slices_.back().buffer.bytes().first(size);
+  }
   const std::uint32_t end = last_.offset + last_.length;
   if (!last_.buffer || last_.buffer.capacity() - end < size) {
-    TRY(Buffer block, memory_.pool.acquire(std::max(size, k_block_size)));
+    TRY(Buffer block, memory_.pool.acquire(k_block_size));
     if (last_.length != 0) slices_.push_back(std::move(last_));
     last_ = Slice{std::move(block), 0, 0};
   }
@@ -43,23 +49,27 @@ Result<void> SendQueue::add(const Slice& slice, bool refer) {
     std::memcpy(room.data(), slice.bytes().data(), slice.length);
     return {};
   }
-  if (last_.length != 0) {
-    // The block goes on behind the slice.
-    Slice rest{last_.buffer, last_.offset + last_.length, 0};
-    slices_.push_back(std::exchange(last_, std::move(rest)));
-  }
-  if (!memory_.pool.owns(slice.buffer)) memory_.foreign += slice.length;
-  slices_.push_back(slice);
-  bytes_ += slice.length;
-  count();
+  put(slice);
   return {};
 }
 
+void SendQueue::put(Slice slice) {
+  settle();
+  if (!memory_.pool.owns(slice.buffer)) memory_.foreign += slice.length;
+  bytes_ += slice.length;
+  slices_.push_back(std::move(slice));
+  count();
+}
+
+// What stands in the block keeps its place; the block goes on behind whatever comes next.
+void SendQueue::settle() {
+  if (last_.length == 0) return;
+  Slice rest{last_.buffer, last_.offset + last_.length, 0};
+  slices_.push_back(std::exchange(last_, std::move(rest)));
+}
+
 Slices SendQueue::next(std::uint64_t bytes_max) {
-  if (last_.length != 0) {
-    Slice rest{last_.buffer, last_.offset + last_.length, 0};
-    slices_.push_back(std::exchange(last_, std::move(rest)));
-  }
+  settle();
   Slices taken;
   std::uint32_t skip = first_sent_;
   for (std::size_t i = first_; i < slices_.size() && !taken.full() && bytes_max != 0; ++i) {

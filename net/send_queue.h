@@ -2,7 +2,8 @@
 //
 // Small pieces are put behind each other in one block of memory, so that answers that are ready together
 // leave in one send; large ones stay where they are and are only referred to, unless they are a small part of
-// a buffer, which would be held for them. So the memory that a queue holds is at most twice what it counts.
+// a buffer, which would be held for them. What is copied and larger than the block has memory of its own. So
+// the memory that a queue holds is at most twice what it counts.
 // Holds none while it is empty.
 #pragma once
 
@@ -41,6 +42,8 @@ class SendQueue {
 
  private:
   [[nodiscard]] Result<void> add(const Slice& slice, bool refer);
+  void put(Slice slice);
+  void settle();
   void drop_first();
   void count();
 

@@ -4,6 +4,7 @@ target_link_libraries(server_story PUBLIC millrace_flags millrace_net millrace_s
 
 millrace_test(server_test SHORT
   SOURCES
+    send_queue_test.cpp
     server_bad_input_table_test.cpp
     server_bad_input_test.cpp
     server_bounds_test.cpp
