@@ -66,7 +66,8 @@ void UringReactor::submit_waiting() {
     const Entry entry = waiting_.front();
     if (entry.kind == Kind::operation && flights_[entry.number].cancelled) {
       waiting_.pop();
-      end_with_error(entry.number, ECANCELED);
+      // Whoever waits for it runs in the next turn; ended here, the shard would fall asleep before.
+      end_soon(entry.number, ECANCELED);
       continue;
     }
     io_uring_sqe* sqe = ring_->entry();

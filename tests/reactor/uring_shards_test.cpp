@@ -53,6 +53,24 @@ TEST(UringShards, FullRingsAreCounted) {
   }));
 }
 
+// The story: 1. the ring is full, and the last receive waits for room in it; 2. its deadline passes before
+// there is any, and nothing else runs in that turn; 3. it ends where the waiting ones are submitted, and then
+// the shard must not sleep. Did it, the test would not end.
+TEST(UringShards, NobodySleepsWhenAnOperationEndsThatWaitedForRoomInTheRing) {
+  must(run_uring({.ring = {.entries = 8}, .log = {}}, [](UringReactor& reactor) -> Task<void> {
+    const Socket listener = must(co_await reactor.listen({"127.0.0.1", 0}));
+    std::vector<Socket> sockets;
+    for (int i = 0; i < 9; ++i)
+      sockets.push_back(must(co_await reactor.connect(reactor.local_address(listener))));
+    co_await next_turn(reactor);
+    const Slice into = space(reactor, 4096);
+    std::vector<Operation<std::uint64_t>> waiting;
+    for (std::size_t i = 0; i < 8; ++i) waiting.push_back(reactor.receive(sockets[i], into));
+    EXPECT_EQ(code_of(co_await reactor.receive(sockets[8], into, reactor.now())), ErrorCode::timed_out);
+    EXPECT_EQ(reactor.counters().operations_queued, 1U);
+  }));
+}
+
 // Every shard sends every other bursts larger than their queues and asks for an answer in between, so that
 // shards fall asleep, are woken and wait for room in many orders. Were one wake lost, the test would not end.
 void exchange_bursts(UringOptions ring) {
