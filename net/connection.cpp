@@ -241,6 +241,8 @@ void ServerConnection::sweep() {
   if (broken_) return;
   if (sending_ && overdue(send_started_, send_size_))
     return close_slow_reader("it takes its answers too slowly");
+  // Where nothing is received, nobody else notices; and its fetches would hold the requests that it has.
+  if (holding_) peer_has_ended_ = reactor_.peer_has_ended(socket_);
   if (ending_ || holding_ || reader_.waits_for_memory()) return;
   if (!greeted_ && reactor_.now() - accepted_ > context_.options.hello_deadline) {
     ++context_.counters.closed_no_hello;

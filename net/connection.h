@@ -63,8 +63,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
 
   // ---- for handlers, through Reply
   [[nodiscard]] ShardContext& context() const { return context_; }
-  // Nothing more comes from the peer: it has closed its side, or the connection is lost.
-  [[nodiscard]] bool ending() const { return ending_; }
+  // The peer sends nothing more: it has closed its side, or the connection is lost.
+  [[nodiscard]] bool ending() const { return ending_ || peer_has_ended_; }
   // Queues an answer whose table is the context's builder's.
   void send_answer(std::uint8_t type, std::uint64_t correlation, std::span<const Slice> payload);
   // Answers a request with an error, and counts whose it is.
@@ -127,9 +127,10 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
 
   bool greeted_ = false;
   bool draining_ = false;
-  bool ending_ = false;   // nothing more is read
-  bool broken_ = false;   // nothing more can be sent
-  bool holding_ = false;  // the peer waits for us, not we for it: its frame's time does not run
+  bool ending_ = false;          // nothing more is read
+  bool broken_ = false;          // nothing more can be sent
+  bool holding_ = false;         // the peer waits for us, not we for it: its frame's time does not run
+  bool peer_has_ended_ = false;  // seen while `holding_`: what it has sent before is still read
   bool sending_ = false;
   std::uint32_t in_flight_ = 0;
   Mutex promising_;

@@ -211,6 +211,9 @@ class Reactor {
   Operation<void> shutdown(Socket socket);
   [[nodiscard]] virtual Address local_address(const Socket& socket) const = 0;
   [[nodiscard]] virtual Address peer_address(const Socket& socket) const = 0;
+  // Whether the peer's end has come, or the connection is lost, however much is unread before it: for whoever
+  // does not receive now. Costs a system call.
+  [[nodiscard]] virtual bool peer_has_ended(const Socket& socket) const = 0;
 
  protected:
   Reactor(ShardId shard, std::uint32_t shard_count, BufferPool::Options buffers, LogSink sink);

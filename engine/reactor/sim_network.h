@@ -99,6 +99,10 @@ class SimNetwork {
   void when_writable(SimSocketId socket, Action action);
   [[nodiscard]] const Address& local_address(SimSocketId socket) const { return side(socket).local; }
   [[nodiscard]] const Address& peer_address(SimSocketId socket) const { return side(socket.other()).local; }
+  // Or the connection is broken.
+  [[nodiscard]] bool peer_has_ended(SimSocketId socket) const {
+    return side(socket).peer_has_ended || side(socket).is_broken;
+  }
   // Ends what the process has; peers hear of it now (killed) or later.
   enum class Ending : std::uint8_t { killed, power_cut };
   void process_ended(std::uint64_t process, Ending ending);

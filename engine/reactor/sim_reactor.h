@@ -36,6 +36,7 @@ class SimReactor final : public Reactor {
   void post(ShardId target, Message message) override;
   [[nodiscard]] Address local_address(const Socket& socket) const override;
   [[nodiscard]] Address peer_address(const Socket& socket) const override;
+  [[nodiscard]] bool peer_has_ended(const Socket& socket) const override;
 
   // ---- for SimNode ----------------------------------------------------------
   // Something may be ready to run: there will be a turn.

@@ -109,6 +109,10 @@ Address SimReactor::peer_address(const Socket& socket) const {
   return static_cast<const SocketState&>(*socket.state()).peer;
 }
 
+bool SimReactor::peer_has_ended(const Socket& socket) const {
+  return world_.network().peer_has_ended(static_cast<const SocketState&>(*socket.state()).socket);
+}
+
 // ---- bytes ------------------------------------------------------------------
 
 void SimReactor::try_receive(const FlightPtr& flight) {

@@ -59,6 +59,7 @@ class UringReactor final : public Reactor {
   void post(ShardId target, Message message) override;
   [[nodiscard]] Address local_address(const Socket& socket) const override;
   [[nodiscard]] Address peer_address(const Socket& socket) const override;
+  [[nodiscard]] bool peer_has_ended(const Socket& socket) const override;
 
  private:
   using State = Flight::State;

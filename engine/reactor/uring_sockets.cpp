@@ -2,6 +2,7 @@
 // come back with EAGAIN where it should wait.
 #include <cerrno>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -73,6 +74,11 @@ Address UringReactor::peer_address(const Socket& socket) const {
   SocketAddress found;
   if (::getpeername(uring_handle(socket).fd, found.get(), &found.length) != 0) return {};
   return found.to_address();
+}
+
+bool UringReactor::peer_has_ended(const Socket& socket) const {
+  pollfd looked_at{.fd = uring_handle(socket).fd, .events = POLLRDHUP, .revents = 0};
+  return ::poll(&looked_at, 1, 0) > 0;
 }
 
 }  // namespace millrace

@@ -117,6 +117,21 @@ TEST_P(ReactorContract, ADroppedSocketIsClosed) {
   });
 }
 
+TEST_P(ReactorContract, ThatThePeerHasEndedIsSeenBeforeWhatIsUnread) {
+  run([&](Reactor& reactor) -> Task<void> {
+    const Pair pair = co_await connected(reactor);
+    must(co_await reactor.send(pair.client, slice_of(reactor, "bye")));
+    const Slice back = space(reactor, 3);
+    EXPECT_EQ(must(co_await reactor.receive(pair.server, Slice{back.buffer, back.offset, 1})), 1U);
+    EXPECT_FALSE(reactor.peer_has_ended(pair.server));
+    must(co_await reactor.shutdown(pair.client));
+    while (!reactor.peer_has_ended(pair.server)) co_await reactor.sleep(1ms);
+    EXPECT_EQ(must(co_await reactor.receive(pair.server, back, k_never, Amount::all)), 2U);
+    EXPECT_EQ(text_of(back, 2), "ye");
+    EXPECT_TRUE(reactor.peer_has_ended(pair.server));
+  });
+}
+
 TEST_P(ReactorContract, ShutdownEndsAWaitingReceive) {
   run([&](Reactor& reactor) -> Task<void> {
     const Pair pair = co_await connected(reactor);
