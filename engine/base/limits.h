@@ -133,8 +133,10 @@ inline constexpr std::uint32_t k_receive_size_max = 64u << 10;
 // Pieces of an answer up to this size are copied together: a copy costs less than its place in the list of
 // slices.
 inline constexpr std::uint32_t k_send_copy_max = 2u << 10;
-// Requests under way, waiting fetches among them, on all connections: of about 3 KiB each. Whatever the
-// others do, a connection may have so many of its own.
+// Requests under way, waiting fetches among them, on all connections of a shard, whichever shard has the
+// partition: of about 3 KiB each. Whatever the others do, a connection may have so many of its own, which
+// counts until they are done, also when its peer has gone. So there are at most requests_max +
+// k_requests_of_each * connections_max, 48 K, of 144 MiB.
 inline constexpr std::uint32_t k_requests_max = 16u << 10;
 inline constexpr std::uint32_t k_requests_of_each = 2;
 // Partitions of all topics: 3.5 KiB of memory and 128 KiB of disk each, 56 MiB and 2 GiB in all.
