@@ -87,14 +87,14 @@ Task<Result<void>> Appender::admit(const GroupRef& group, const NewEntry& entry,
                                    SpaceFor who) {
   CO_TRY_VOID(context_.refusal(*group));
   while (!has_memory(context_, entry)) {
-    const bool in_time = co_await WaitUntil(context_.reactor, context_.space, deadline);
-    CO_TRY_VOID(context_.refusal(*group));
-    if (!in_time) {
+    if (context_.reactor.now() >= deadline) {
       co_return fail(ErrorCode::overloaded,
                      "recent entries and those that wait for the disk hold {} bytes, the most allowed; try "
                      "again later",
                      context_.held.bytes);
     }
+    co_await WaitUntil(context_.reactor, context_.space, deadline);
+    CO_TRY_VOID(context_.refusal(*group));
   }
   if (!has_room(*group, room_for(entry))) {
     auto room = co_await make_room(context_, group, room_for(entry), who);
@@ -157,7 +157,12 @@ Appended Appender::assign(const GroupRef& group, NewEntry entry) {
 
 Task<Result<Appended>> Appender::append(GroupRef group, NewEntry entry, AckLevel level,
                                         MonotonicTime deadline, SpaceFor who) {
-  if (!group->admission.try_lock()) co_await group->admission.lock();
+  if (!group->admission.try_lock() && !co_await group->admission.lock_until(deadline)) {
+    CO_TRY_VOID(context_.refusal(*group));
+    co_return fail(ErrorCode::overloaded,
+                   "others wait for memory or the disk to append to group {} before; try again later",
+                   group->id.value());
+  }
   // Nothing else enters until this one has its place, so that what is checked here still holds there.
   const auto original = find_original(*group, entry);
   if (!original || *original) {

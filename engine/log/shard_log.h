@@ -154,10 +154,10 @@ class ShardLog {
   // for padding to a block behind it, is written from where it is: the buffer must then belong to this batch
   // alone. Order: calls for one group take effect in the order they were made. With `leader`, and with
   // `none`, returns when index and offset are assigned; with `durable`, when the entry is durable. not_found,
-  // disk_full, overloaded (the deadline passed while memory was full), shutting_down, sync_failed.
-  // A batch of an idempotent producer is checked first (producers.h): one that was appended before is not
-  // appended again, but answered as then, when its own level is reached. out_of_order_sequence,
-  // producer_fenced, unknown_producer.
+  // disk_full, overloaded (the deadline passed while memory was full, or while calls before waited),
+  // shutting_down, sync_failed. A batch of an idempotent producer is checked first (producers.h): one that
+  // was appended before is not appended again, but answered as then, when its own level is reached.
+  // out_of_order_sequence, producer_fenced, unknown_producer.
   Task<Result<Appended>> append(GroupId group, Slice batch, std::uint32_t offset_count, AckLevel level,
                                 MonotonicTime deadline = k_never);
 

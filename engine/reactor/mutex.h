@@ -3,6 +3,7 @@
 
 #include "engine/reactor/task.h"
 #include "engine/reactor/wait.h"
+#include "engine/reactor/wait_until.h"
 
 namespace millrace {
 
@@ -19,6 +20,12 @@ class Mutex {
   }
   Task<void> lock() {
     if (!try_lock()) co_await waiters_.wait();  // unlock() leaves it locked for whom it wakes
+  }
+  // False: it was not to be had until then.
+  Task<bool> lock_until(MonotonicTime deadline) {
+    if (try_lock()) co_return true;
+    const bool woken = co_await WaitUntil(waiters_.reactor(), waiters_, deadline);
+    co_return woken;
   }
   void unlock() {
     if (waiters_.empty()) {

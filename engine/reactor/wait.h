@@ -33,6 +33,8 @@ class WaitQueue {
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> handle);
     void await_resume() noexcept { state_ = State::idle; }
+    // Before it is resumed.
+    [[nodiscard]] bool woken() const { return state_ == State::woken; }
 
    private:
     friend class WaitQueue;
@@ -49,6 +51,7 @@ class WaitQueue {
   void wake_one();
   void wake_all();
   [[nodiscard]] bool empty() const { return first_ == nullptr; }
+  [[nodiscard]] Reactor& reactor() const { return reactor_; }
 
  private:
   void remove(Waiter& waiter);

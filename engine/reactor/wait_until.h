@@ -7,8 +7,9 @@
 
 namespace millrace {
 
-// `bool woken = co_await WaitUntil(reactor, queue, deadline);` false: the deadline came first. Await it in a
-// statement of its own; like every wait, look again whether what was wanted is true.
+// `bool woken = co_await WaitUntil(reactor, queue, deadline);` false: the deadline came, and no wake that
+// another might have had is lost. Await it in a statement of its own; like every wait, look again whether
+// what was wanted is true, also after the deadline: a wake may come together with it.
 class WaitUntil {
  public:
   WaitUntil(Reactor& reactor, WaitQueue& queue, MonotonicTime deadline)
@@ -20,7 +21,7 @@ class WaitUntil {
     waiter_.await_suspend(handle);
     timer_.await_suspend(handle);
   }
-  bool await_resume() const { return !timer_.await_ready(); }
+  bool await_resume() const { return waiter_.woken(); }
 
  private:
   WaitQueue::Waiter waiter_;

@@ -259,6 +259,13 @@ TEST(ServerBounds, MoreRequestsThanAShardTakesAreRefusedAsOverloaded) {
   });
 }
 
+flatbuffers::FlatBufferBuilder produce_until(std::uint32_t deadline_ms) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto to = wire::CreatePartition(builder, builder.CreateString("orders"));
+  builder.Finish(wire::CreateProduce(builder, to, wire::Ack::leader, deadline_ms));
+  return builder;
+}
+
 // It holds its payload meanwhile. The disk stands still for longer.
 TEST(ServerBounds, ARequestWaitsForRoomNoLongerThanTheLongestDeadline) {
   ServerStory story;
@@ -274,18 +281,41 @@ TEST(ServerBounds, ARequestWaitsForRoomNoLongerThanTheLongestDeadline) {
     const Frame taken = co_await peer.produce("orders", large_batch(60'000), 0, wire::Ack::leader);
     EXPECT_NE(taken.answer<wire::ProduceAnswer>(FrameType::produce), nullptr);
     const MonotonicTime asked = here.now();
-    const Frame refused = co_await peer.ask(
-        FrameType::produce,
-        [](auto& builder) {
-          const auto to = wire::CreatePartition(builder, builder.CreateString("orders"));
-          builder.Finish(wire::CreateProduce(builder, to, wire::Ack::leader, 0xffff'ffff));
-        },
-        large_batch(60'000));
-    EXPECT_EQ(refused.error(), ErrorCode::overloaded);
+    co_await peer.send(Peer::frame(FrameType::produce, 1, produce_until(0xffff'ffff), large_batch(60'000)));
+    EXPECT_EQ((co_await peer.receive()).error(), ErrorCode::overloaded);
     EXPECT_GE(here.now() - asked, milliseconds(k_request_deadline_max_ms));
     EXPECT_LT(here.now() - asked, milliseconds(k_request_deadline_max_ms) + seconds(1));
     disk.latency_min = disk.latency_max = before;
     co_await pass(here, std::chrono::minutes(8));
+  });
+}
+
+// It stood behind the other one, heard nothing until that one did, and was appended if there was room by
+// then.
+TEST(ServerBounds, ARequestBehindOneThatWaitsForRoomHearsAtItsOwnDeadline) {
+  ServerStory story;
+  story.setup.log.cache_bytes = 0;
+  story.setup.log.unplaced_bytes_max = 100'000;
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer patient = co_await Peer::greeted(here, server);
+    Peer peer = co_await Peer::greeted(here, server);
+    co_await peer.create("orders");
+    co_await peer.produce("orders", batch_of("first"));
+    SimFaults& disk = story.server().disk().faults();
+    const Duration before = std::exchange(disk.latency_max, seconds(50));
+    disk.latency_min = disk.latency_max;
+    co_await peer.produce("orders", large_batch(60'000), 0, wire::Ack::leader);
+    co_await patient.send(Peer::frame(FrameType::produce, 1, produce_until(300'000), large_batch(60'000)));
+    co_await pass(here, seconds(1));
+    const MonotonicTime asked = here.now();
+    co_await peer.send(Peer::frame(FrameType::produce, 2, produce_until(100), batch_of("late")));
+    EXPECT_EQ((co_await peer.receive()).error(), ErrorCode::overloaded);
+    EXPECT_GE(here.now() - asked, milliseconds(100));
+    EXPECT_LT(here.now() - asked, milliseconds(200));
+    disk.latency_min = disk.latency_max = before;
+    EXPECT_EQ((co_await patient.receive()).answer<wire::ProduceAnswer>(FrameType::produce)->base_offset(), 2);
+    const Frame next = co_await peer.produce("orders", batch_of("next"));
+    EXPECT_EQ(next.answer<wire::ProduceAnswer>(FrameType::produce)->base_offset(), 3);
   });
 }
 

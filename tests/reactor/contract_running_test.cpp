@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "engine/base/limits.h"
+#include "engine/reactor/mutex.h"
 #include "tests/reactor/contract_harness.h"
 
 namespace millrace {
@@ -90,6 +91,51 @@ TEST_P(ReactorContract, TimersFireInTheOrderOfTheirTimes) {
     co_await gate.close();
     EXPECT_THAT(trace, ElementsAre("at once", "first", "second", "third", "fourth"));
     EXPECT_FALSE(gate.spawn(wait(reactor, trace, now, "too late")));
+  });
+}
+
+Task<void> hold(Mutex& mutex, MonotonicTime deadline, Trace& trace, std::string word) {
+  if (co_await mutex.lock_until(deadline)) {
+    trace.push_back(word + " has it");
+    mutex.unlock();
+  } else {
+    trace.push_back(word + " gave up");
+  }
+}
+
+TEST_P(ReactorContract, AMutexGoesToThoseWhoStillWaitInTheirOrder) {
+  run([&](Reactor& reactor) -> Task<void> {
+    Mutex mutex(reactor);
+    Trace trace;
+    Gate gate(reactor);
+    co_await mutex.lock();
+    gate.spawn(hold(mutex, k_never, trace, "first"));
+    gate.spawn(hold(mutex, reactor.now() - 1ms, trace, "late"));
+    gate.spawn(hold(mutex, reactor.now() + 1h, trace, "second"));
+    while (trace.empty()) co_await next_turn(reactor);
+    mutex.unlock();
+    co_await gate.close();
+    EXPECT_THAT(trace, ElementsAre("late gave up", "first has it", "second has it"));
+    EXPECT_FALSE(mutex.locked());
+  });
+}
+
+// Were it lost with the one who gives up, nobody would ever have it again.
+TEST_P(ReactorContract, AMutexHandedOverAtTheDeadlineIsNotLost) {
+  run([&](Reactor& reactor) -> Task<void> {
+    Mutex mutex(reactor);
+    Trace trace;
+    Gate gate(reactor);
+    co_await mutex.lock();
+    const MonotonicTime deadline = reactor.now() + 1ms;
+    auto holding = reactor.sleep_until(deadline);  // ends before the waiter's does
+    gate.spawn(hold(mutex, deadline, trace, "first"));
+    gate.spawn(hold(mutex, k_never, trace, "second"));
+    must(co_await holding);
+    mutex.unlock();
+    co_await gate.close();
+    EXPECT_THAT(trace, ElementsAre("first has it", "second has it"));
+    EXPECT_FALSE(mutex.locked());
   });
 }
 
