@@ -132,9 +132,17 @@ Task<Result<void>> Catalog::reconcile() {
 
 // ---- changes
 
+Task<Result<void>> Catalog::take_turn(MonotonicTime deadline) {
+  if (!co_await turn_.lock_until(deadline))
+    co_return fail(ErrorCode::overloaded, "other changes of topics are made before; try again later");
+  if (!context_.stopping) co_return Result<void>{};
+  turn_.unlock();
+  co_return fail(ErrorCode::shutting_down, "the server is stopping; ask again later");
+}
+
 Task<Result<TopicId>> Catalog::create(Topic topic, MonotonicTime deadline) {
   CO_TRY_VOID(check_topic(topic));
-  if (!turn_.try_lock()) co_await turn_.lock();
+  CO_TRY_VOID(co_await take_turn(deadline));
   for (std::size_t half = 0; half < 2; ++half) {
     store_le<std::uint64_t>(topic.id.bytes.data() + half * 8, context_.reactor.random());
   }
@@ -180,7 +188,7 @@ Task<Result<void>> Catalog::create_locked(Topic topic, MonotonicTime deadline) {
 }
 
 Task<Result<Topic>> Catalog::alter(std::string name, TopicId id, Change change, MonotonicTime deadline) {
-  if (!turn_.try_lock()) co_await turn_.lock();
+  CO_TRY_VOID(co_await take_turn(deadline));
   auto altered = co_await alter_locked(std::move(name), id, std::move(change), deadline);
   turn_.unlock();
   co_return altered;
@@ -205,7 +213,7 @@ Result<const Topic*> Catalog::find(const std::string& name, TopicId id) const {
 }
 
 Task<Result<void>> Catalog::remove(std::string name, TopicId id, MonotonicTime deadline) {
-  if (!turn_.try_lock()) co_await turn_.lock();
+  CO_TRY_VOID(co_await take_turn(deadline));
   auto removed = co_await remove_locked(std::move(name), id, deadline);
   turn_.unlock();
   co_return removed;

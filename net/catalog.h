@@ -32,8 +32,8 @@ class Catalog {
   Task<Result<void>> load();
 
   // `topic.first_group` and `topic.id` are given here. topic_exists, invalid_argument, and the log's errors,
-  // of which disk_full leaves nothing behind. overloaded when the log had no room for the record until
-  // `deadline`.
+  // of which disk_full leaves nothing behind. overloaded when other changes took until `deadline`, or the
+  // log had no room for the record until then; shutting_down. Both hold for what follows, too.
   Task<Result<TopicId>> create(Topic topic, MonotonicTime deadline);
   // Gives the topic the settings that `change` makes of those it has, and returns it when they are durable
   // and in force on all its partitions. unknown_topic as in remove(), what `change` refuses,
@@ -44,6 +44,9 @@ class Catalog {
   Task<Result<void>> remove(std::string name, TopicId id, MonotonicTime deadline);
 
  private:
+  // Waits for the turn, which is to be given back: turn_.unlock(). overloaded: it did not come until then;
+  // shutting_down: the server stops, and does not make all that waits first.
+  Task<Result<void>> take_turn(MonotonicTime deadline);
   Task<Result<void>> replay();
   [[nodiscard]] Result<void> replay_entries(std::span<const std::byte> entries);
   void replay_change(const TopicChange& change);

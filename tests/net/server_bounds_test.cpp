@@ -2,9 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/base/checksum.h"
-#include "engine/base/endian.h"
-#include "engine/base/record_batch.h"
+#include "engine/base/limits.h"
 #include "tests/net/server_peer.h"
 #include "tests/net/server_story.h"
 
@@ -342,14 +340,6 @@ TEST(ServerBounds, FetchesThatWaitForAConnectionThatHasGoneEndSoon) {
       EXPECT_EQ(co_await peer.counter("connections"), 1u);
     });
   }
-}
-
-// The header says that its records are of the far future.
-Bytes batch_with_a_false_header(std::size_t size) {
-  Bytes batch = large_batch(size);
-  store_be<std::int64_t>(batch.data() + 35, std::int64_t{1} << 50);
-  store_be<std::uint32_t>(batch.data() + 17, crc32c(std::span(batch).subspan(k_batch_crc_begin)));
-  return batch;
 }
 
 // Each of its requests read the whole log, for as long as that took.

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/batch_builder.h"
+#include "engine/base/checksum.h"
+#include "engine/base/endian.h"
 #include "engine/base/entry_header.h"
+#include "engine/base/record_batch.h"
 #include "engine/base/record_reader.h"
 
 namespace millrace::test {
@@ -51,6 +54,13 @@ Bytes batch_of(std::string_view value, std::int64_t timestamp) {
 
 Bytes large_batch(std::size_t size) {
   return batch_of(std::string(size, 'x'));
+}
+
+Bytes batch_with_a_false_header(std::size_t size) {
+  Bytes batch = large_batch(size);
+  store_be<std::int64_t>(batch.data() + 35, std::int64_t{1} << 50);
+  store_be<std::uint32_t>(batch.data() + 17, crc32c(std::span(batch).subspan(k_batch_crc_begin)));
+  return batch;
 }
 
 std::vector<std::string> values_of(const Bytes& entries) {
@@ -176,6 +186,20 @@ Bytes Peer::produce_frame(std::uint64_t correlation, std::string_view topic, con
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(wire::CreateProduce(builder, name_partition(builder, topic, partition), ack));
   return frame(FrameType::produce, correlation, builder, batch);
+}
+
+Bytes Peer::create_frame(std::uint64_t correlation, std::string_view topic, std::uint32_t deadline_ms) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto name = builder.CreateString(topic);
+  builder.Finish(wire::CreateCreateTopic(builder, name, 1, 0, deadline_ms));
+  return frame(FrameType::create_topic, correlation, builder);
+}
+
+Bytes Peer::search_frame(std::uint64_t correlation, std::string_view topic, std::int64_t timestamp) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto of = name_partition(builder, topic, 0);
+  builder.Finish(wire::CreateListOffsets(builder, of, wire::OffsetSpec::timestamp, timestamp));
+  return frame(FrameType::list_offsets, correlation, builder);
 }
 
 Task<Frame> Peer::create(std::string name, std::uint32_t partitions) {

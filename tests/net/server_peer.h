@@ -48,6 +48,8 @@ struct Frame {
 [[nodiscard]] Bytes batch_of(std::string_view value, std::int64_t timestamp = 1);
 // A batch of at least `size` bytes.
 [[nodiscard]] Bytes large_batch(std::size_t size);
+// Its header says that its records are of the far future: a search by timestamp has to look at them.
+[[nodiscard]] Bytes batch_with_a_false_header(std::size_t size);
 // The values of all records in a fetch's payload, in order.
 [[nodiscard]] std::vector<std::string> values_of(const Bytes& entries);
 
@@ -93,6 +95,10 @@ class Peer {
   [[nodiscard]] static Bytes produce_frame(std::uint64_t correlation, std::string_view topic,
                                            const Bytes& batch, std::uint32_t partition = 0,
                                            wire::Ack ack = wire::Ack::durable);
+  [[nodiscard]] static Bytes create_frame(std::uint64_t correlation, std::string_view topic,
+                                          std::uint32_t deadline_ms = 0);
+  [[nodiscard]] static Bytes search_frame(std::uint64_t correlation, std::string_view topic,
+                                          std::int64_t timestamp);
   [[nodiscard]] static Bytes hello_frame(std::uint64_t correlation = 1);
 
  private:

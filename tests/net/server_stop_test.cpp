@@ -11,6 +11,9 @@
 namespace millrace::test {
 namespace {
 
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
 // Producers that keep `k_depth` batches under way until the server no longer takes them.
 struct Load {
   std::map<std::int64_t, std::string> acknowledged;  // offset -> value
@@ -126,6 +129,48 @@ TEST_P(ServerStop, UnderLoadWhatWasTakenIsAcknowledgedTheRestIsRefusedAndNothing
     }));
     story.expect_clean_stop();
   }
+}
+
+struct Heard {
+  int answers = 0;
+  int refusals = 0;  // because it stops
+  int others = 0;
+  Task<void> all_from(Peer& peer) {
+    for (Frame frame = co_await peer.receive(); !frame.ended(); frame = co_await peer.receive()) {
+      if (frame.preamble.type != number(FrameType::error)) {
+        ++answers;
+      } else {
+        ++(frame.error() == ErrorCode::shutting_down ? refusals : others);
+      }
+    }
+  }
+};
+
+// Each was made, at the disk's pace, however long all of them took.
+TEST_P(ServerStop, ChangesThatWaitForTheirTurnAreRefused) {
+  ServerStory story({.shards = GetParam()});
+  story.start();
+  ASSERT_TRUE(story.started()) << story.why();
+  SimFaults& disk = story.server().disk().faults();
+  const Duration before = std::exchange(disk.latency_max, milliseconds(100));
+  disk.latency_min = disk.latency_max;
+  Heard heard;
+  story.client().start(1, [&](Reactor& reactor) -> Task<void> {
+    Peer peer = co_await Peer::greeted(reactor, story.server().address(7420));
+    for (std::uint64_t i = 0; i < 40; ++i)
+      co_await peer.send(Peer::create_frame(i, fmt::format("topic-{}", i)));
+    co_await heard.all_from(peer);
+  });
+  ASSERT_EQ(story.world().run_until([&] { return heard.answers == 2; }), SimEnd::reached);
+  const MonotonicTime asked = story.world().now();
+  story.server().terminate();
+  ASSERT_EQ(story.world().run_until([&] { return !story.client().running(); }), SimEnd::reached);
+  EXPECT_LT(story.world().now() - asked, milliseconds(k_drain_deadline_ms));
+  EXPECT_EQ(heard.answers, 3);
+  EXPECT_EQ(heard.refusals, 37);
+  EXPECT_EQ(heard.others, 0);
+  disk.latency_min = disk.latency_max = before;
+  story.expect_clean_stop();
 }
 
 TEST_P(ServerStop, AfterAFailedSyncNothingMoreIsAcknowledgedAndTheNodeEndsWithIt) {
