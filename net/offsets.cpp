@@ -28,8 +28,6 @@ Task<Result<ShardLog::OffsetAt>> find_timestamp(ShardContext& context, const Ser
     });
     if (!found || found->complete) co_return found;
     from = found->offset;
-    if (context.stopping)
-      co_return fail(ErrorCode::shutting_down, "the server stops before timestamp {} was found", timestamp);
     if (connection.ending() || context.reactor.now() >= deadline) {
       co_return fail(ErrorCode::timed_out, "timestamp {} was not found up to offset {}; search by offset",
                      timestamp, from.value());

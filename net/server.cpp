@@ -138,11 +138,16 @@ void Server::shed() {
   }
 }
 
-Task<void> Server::stop() {
+void Server::take_no_more() {
   context_.stopping = true;
   accepting_.reset();
   listener_ = Socket();
   context_.fetch_waits.wake_all();
+  context_.log.end_searches();
+}
+
+Task<void> Server::stop() {
+  take_no_more();
   // A copy: draining an idle connection ends it.
   for (const auto& connection : std::vector(connections_)) connection->drain();
   Background limit([](Server& server) -> Task<void> {
@@ -153,10 +158,7 @@ Task<void> Server::stop() {
 }
 
 Task<void> Server::abort() {
-  context_.stopping = true;
-  accepting_.reset();
-  listener_ = Socket();
-  context_.fetch_waits.wake_all();
+  take_no_more();
   for (const auto& connection : std::vector(connections_)) connection->abort();
   co_await close_all();
 }

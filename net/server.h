@@ -49,6 +49,7 @@ class Server {
   Task<void> press_all();
   void press();
   void shed();
+  void take_no_more();
   Task<void> close_all();
 
   ShardContext& context_;

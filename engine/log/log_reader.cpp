@@ -193,12 +193,18 @@ Task<Result<Index>> LogReader::index_of(GroupRef group, Offset offset) {
   co_return header.index;
 }
 
+Result<void> LogReader::may_search() const {
+  if (!searches_ended_) return {};
+  return fail(ErrorCode::shutting_down, "the server is stopping; search again later");
+}
+
 // Between `from` and the offset it gives there is no such timestamp, as far as the index tells: an item's
 // largest may stand in a batch that says more than its records do.
 Task<Result<Offset>> LogReader::where_to_search(GroupRef group, std::int64_t timestamp, Offset from) {
   CO_TRY(SegmentRef segment, co_await cold_.find_segment(group, from));
   std::optional<Offset> candidate;  // an item goes as far as the next one
   while (segment) {
+    CO_TRY_VOID(may_search());
     if (!segment->indexed) {
       auto prepared = co_await cold_.prepare(group, segment);
       const bool is_trimmed = std::ranges::find(group->segments, segment) == group->segments.end();
@@ -224,6 +230,7 @@ Task<Result<Offset>> LogReader::where_to_search(GroupRef group, std::int64_t tim
 // Looks at what one read gives; how far that goes.
 Task<Result<Offset>> LogReader::search_step(GroupRef group, std::int64_t timestamp, Offset from,
                                             std::optional<ShardLog::OffsetAt>& at) {
+  CO_TRY_VOID(may_search());
   CO_TRY(const ReadResult found, co_await read(group, from, 1_MiB, FirstEntry::whatever_size));
   CO_TRY(at, search_entries(found.entries, group->start.offset, timestamp));
   co_return found.next_offset;

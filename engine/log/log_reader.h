@@ -16,6 +16,7 @@ class LogReader {
                                    MonotonicTime deadline);
   Task<Result<ShardLog::OffsetAt>> offset_for_timestamp(GroupRef group, std::int64_t timestamp, Offset from,
                                                         MonotonicTime until);
+  void end_searches() { searches_ended_ = true; }
 
   // The entry that holds the record at `offset`, or is the first after it; offset at most the durable end.
   Task<Result<Index>> index_of(GroupRef group, Offset offset);
@@ -27,9 +28,11 @@ class LogReader {
   Task<Result<Offset>> search_step(GroupRef group, std::int64_t timestamp, Offset from,
                                    std::optional<ShardLog::OffsetAt>& at);
   Task<Result<Offset>> where_to_search(GroupRef group, std::int64_t timestamp, Offset from);
+  [[nodiscard]] Result<void> may_search() const;
   LogContext& context_;
   ColdReader cold_;
   Mutex searching_;  // one read of a search at a time, so that many hold no more memory than one
+  bool searches_ended_ = false;
 };
 
 [[nodiscard]] LogView view_of(const Group& group);

@@ -138,6 +138,10 @@ Task<Result<void>> ShardLog::wait_readable(GroupId group, Offset from, std::uint
   co_return co_await state_->reader.wait_readable(std::move(found), from, min_bytes, deadline);
 }
 
+void ShardLog::end_searches() {
+  state_->reader.end_searches();
+}
+
 Task<Result<ShardLog::OffsetAt>> ShardLog::offset_for_timestamp(GroupId group, std::int64_t timestamp,
                                                                 Offset from, MonotonicTime until) {
   CO_TRY(GroupRef found, state_->context.find(group));

@@ -182,6 +182,10 @@ class ShardLog {
   Task<Result<OffsetAt>> offset_for_timestamp(GroupId group, std::int64_t timestamp, Offset from = Offset{0},
                                               MonotonicTime until = k_never);
 
+  // From now on searches, also those that wait or are under way, are answered shutting_down: a server that
+  // stops does not wait for the reads of all of them.
+  void end_searches();
+
   // Everything before `offset` may go: the log starts at the entry that holds it. Durable on return; whole
   // segments before it are removed in the background. offset_out_of_range beyond the durable end; a trim to
   // before the start does nothing.

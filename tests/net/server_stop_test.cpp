@@ -173,6 +173,41 @@ TEST_P(ServerStop, ChangesThatWaitForTheirTurnAreRefused) {
   story.expect_clean_stop();
 }
 
+// Each read once more, one after the other.
+TEST_P(ServerStop, SearchesThatWaitForTheirTurnAreRefused) {
+  ServerStory story({.shards = GetParam()});
+  story.setup.log.cache_bytes = 0;
+  story.start();
+  ASSERT_TRUE(story.started()) << story.why();
+  ASSERT_TRUE(story.run_script([](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    co_await peer.create("orders");
+    for (int i = 0; i < 12; ++i) co_await peer.produce("orders", batch_with_a_false_header(500'000));
+    co_await pass(here, seconds(5));
+  }));
+  SimFaults& disk = story.server().disk().faults();
+  const Duration before = std::exchange(disk.latency_max, milliseconds(200));
+  disk.latency_min = disk.latency_max;
+  Heard heard;
+  bool all_asked = false;
+  story.client().start(1, [&](Reactor& reactor) -> Task<void> {
+    Peer peer = co_await Peer::greeted(reactor, story.server().address(7420));
+    for (std::uint64_t i = 0; i < 40; ++i) co_await peer.send(Peer::search_frame(i, "orders", 200));
+    co_await pass(reactor, seconds(1));
+    all_asked = true;
+    co_await heard.all_from(peer);
+  });
+  ASSERT_EQ(story.world().run_until([&] { return all_asked; }), SimEnd::reached);
+  const MonotonicTime asked = story.world().now();
+  story.server().terminate();
+  ASSERT_EQ(story.world().run_until([&] { return !story.client().running(); }), SimEnd::reached);
+  EXPECT_LT(story.world().now() - asked, seconds(1));
+  EXPECT_EQ(heard.refusals, 40);
+  EXPECT_EQ(heard.answers + heard.others, 0);
+  disk.latency_min = disk.latency_max = before;
+  story.expect_clean_stop();
+}
+
 TEST_P(ServerStop, AfterAFailedSyncNothingMoreIsAcknowledgedAndTheNodeEndsWithIt) {
   ServerStory story({.shards = GetParam()});
   story.start();
