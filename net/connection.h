@@ -65,6 +65,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   [[nodiscard]] ShardContext& context() const { return context_; }
   // The peer sends nothing more: it has closed its side, or the connection is lost.
   [[nodiscard]] bool ending() const { return ending_ || peer_has_ended_; }
+  // Nothing reaches the peer any more, either. One that has closed its side alone still waits for answers.
+  [[nodiscard]] bool broken() const { return broken_; }
   // Queues an answer whose table is the context's builder's.
   void send_answer(std::uint8_t type, std::uint64_t correlation, std::span<const Slice> payload);
   // Answers a request with an error, and counts whose it is.

@@ -28,7 +28,7 @@ Task<Result<ShardLog::OffsetAt>> find_timestamp(ShardContext& context, const Ser
     });
     if (!found || found->complete) co_return found;
     from = found->offset;
-    if (connection.ending() || context.reactor.now() >= deadline) {
+    if (connection.broken() || context.reactor.now() >= deadline) {
       co_return fail(ErrorCode::timed_out, "timestamp {} was not found up to offset {}; search by offset",
                      timestamp, from.value());
     }

@@ -363,6 +363,31 @@ TEST(ServerBounds, ASearchByTimestampThroughFalseHeadersEndsAtItsDeadline) {
   }
 }
 
+// It was told that its time was over after the first step of the search.
+TEST(ServerBounds, ASearchIsAnsweredThoughNothingMoreIsReadFromItsConnection) {
+  ServerStory story;
+  story.setup.log.cache_bytes = 0;
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    co_await peer.create("orders");
+    for (int i = 0; i < 6; ++i) co_await peer.produce("orders", batch_with_a_false_header(500'000));
+    co_await pass(here, seconds(5));
+    SimFaults& disk = story.server().disk().faults();
+    const Duration before = std::exchange(disk.latency_max, milliseconds(60));
+    disk.latency_min = disk.latency_max;
+    const MonotonicTime asked = here.now();
+    co_await peer.send(Peer::search_frame(1, "orders", 200));
+    co_await peer.send(bytes_of("after this, which is no frame, it reads nothing"));
+    EXPECT_EQ((co_await peer.receive()).error(), ErrorCode::protocol_error);
+    const Frame found = co_await peer.receive();
+    const auto* answer = found.answer<wire::ListOffsetsAnswer>(FrameType::list_offsets);
+    EXPECT_GT(here.now() - asked, milliseconds(100));
+    if (answer != nullptr) EXPECT_EQ(answer->offset(), 6);
+    EXPECT_TRUE((co_await peer.receive()).ended());
+    disk.latency_min = disk.latency_max = before;
+  });
+}
+
 TEST(ServerBounds, PayloadsUnderWayNeverHoldMoreThanTheirBudget) {
   ServerStory story;
   story.setup.server.large_request_bytes_max = 1_MiB;
