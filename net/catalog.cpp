@@ -35,6 +35,10 @@ std::vector<GroupId> groups_here(const ShardContext& here, const Topic& topic) {
   return groups;
 }
 
+Task<Result<void>> check_room_here(ShardContext& here, const Topic& topic) {
+  co_return here.log.check_room_for(groups_here(here, topic).size());
+}
+
 Task<Result<void>> make_groups_here(ShardContext& here, const Topic& topic) {
   for (const GroupId group : groups_here(here, topic)) {
     if (here.log.contains(group)) {
@@ -167,6 +171,9 @@ Task<Result<void>> Catalog::create_locked(Topic topic, MonotonicTime deadline) {
         "this one fewer",
         topic.name, partitions, k_partitions_node_max);
   }
+  // Before anything is durable: a start after a crash has to make what the record names.
+  CO_TRY_VOID(co_await on_every_shard(
+      context_, [&topic](ShardContext& there) { return check_room_here(there, topic); }));
   CO_TRY_VOID(co_await record({topic.name, topic}, deadline));
   next_group_ = topic.first_group + topic.partitions;
   auto made = co_await make_groups(topic);

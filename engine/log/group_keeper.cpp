@@ -42,20 +42,22 @@ Task<Result<void>> GroupKeeper::make_folder(GroupId id) {
   co_return context_.checked(co_await context_.reactor.sync_folder(context_.folder.groups_folder()));
 }
 
+Result<void> GroupKeeper::check_room_for(std::size_t more) const {
+  const std::size_t most = groups_max(context_.journal_file_size);
+  if (context_.groups.size() + creating_.size() + more <= most) return {};
+  return fail(ErrorCode::invalid_argument,
+              "a shard with journal files of {} bytes keeps at most {} partitions: delete some, or start "
+              "with larger journal files or more shards",
+              context_.journal_file_size, most);
+}
+
 Task<Result<void>> GroupKeeper::create(GroupId id, LogSettings settings) {
   if (context_.failure) co_return fail(*context_.failure);
   if (context_.stopping) co_return fail(ErrorCode::shutting_down, "the log is stopping");
   if (context_.groups.contains(id) || creating_.contains(id)) {
     co_return fail(ErrorCode::already_exists, "group {} exists", id.value());
   }
-  const std::size_t most = groups_max(context_.journal_file_size);
-  if (context_.groups.size() + creating_.size() >= most) {
-    co_return fail(
-        ErrorCode::invalid_argument,
-        "a shard with journal files of {} bytes keeps at most {} partitions: delete some, or start "
-        "with larger journal files or more shards",
-        context_.journal_file_size, most);
-  }
+  CO_TRY_VOID(check_room_for(1));
   creating_.insert(id);
   auto group = std::make_shared<Group>(context_.reactor, id);
   group->settings = settings;

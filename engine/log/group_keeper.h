@@ -19,6 +19,7 @@ class GroupKeeper {
   // Takes over what recovery found.
   void adopt(const RecoveredGroup& recovered);
   // See ShardLog.
+  [[nodiscard]] Result<void> check_room_for(std::size_t more) const;
   Task<Result<void>> create(GroupId id, LogSettings settings);
   Task<Result<void>> remove(GroupId id);
   Task<Result<void>> truncate(GroupRef group, Index last);

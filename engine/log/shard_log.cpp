@@ -98,6 +98,10 @@ Task<Result<void>> ShardLog::create(GroupId group, LogSettings settings) {
   return state_->keeper.create(group, settings);
 }
 
+Result<void> ShardLog::check_room_for(std::size_t groups) const {
+  return state_->keeper.check_room_for(groups);
+}
+
 Task<Result<void>> ShardLog::remove(GroupId group) {
   return state_->keeper.remove(group);
 }

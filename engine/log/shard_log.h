@@ -137,8 +137,11 @@ class ShardLog {
   // ---- groups
   // -----------------------------------------------------------------------------------------------------
   // Makes the group's folder and first segment and journals it. already_exists, disk_full; invalid_argument
-  // when the shard has as many as its journal can hold checkpoints of.
+  // as in check_room_for(1).
   Task<Result<void>> create(GroupId group, LogSettings settings);
+  // invalid_argument: with so many groups more the shard would have more than its journal can hold
+  // checkpoints of.
+  [[nodiscard]] Result<void> check_room_for(std::size_t groups) const;
   // Deletes the group and all its files, durably; reads in progress end first. not_found.
   Task<Result<void>> remove(GroupId group);
   [[nodiscard]] bool contains(GroupId group) const;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <set>
 
+#include "engine/log/journal_room.h"
 #include "net/client/client.h"
 #include "net/topic_record.h"
 #include "tests/net/server_peer.h"
@@ -179,6 +180,48 @@ TEST(ServerCatalog, AChangeBehindAnotherOneHearsAtItsOwnDeadline) {
     EXPECT_NE(made.answer<wire::CreateTopicAnswer>(FrameType::create_topic), nullptr);
     EXPECT_THAT(co_await names(peer), ElementsAre("slow"));
   });
+}
+
+// Its record was durable before a shard said that it had no room, and a start after a crash right then could
+// not make it, and gave up.
+TEST(ServerCatalog, APowerCutWhileATopicIsMadeThatAShardHasNoRoomForLeavesAFolderThatStarts) {
+  ServerStory story;
+  const std::size_t most = groups_max(story.setup.storage.journal_file_size);
+  std::size_t groups = 1;
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    for (int i = 0; groups + 3 < most; ++i) {
+      const auto partitions = static_cast<std::uint32_t>(std::min<std::size_t>(most - 3 - groups, 1024));
+      const Frame frame = co_await peer.create(fmt::format("topic-{}", i), partitions);
+      EXPECT_NE(frame.answer<wire::CreateTopicAnswer>(FrameType::create_topic), nullptr);
+      groups += partitions;
+    }
+  });
+  story.start();
+  ASSERT_TRUE(story.started()) << story.why();
+  int begun = 0;
+  story.server().disk().faults().fail({.matches = [&](const SimAccess& access) {
+    if (access.verb == Verb::create_folder) ++begun;
+    return false;
+  }});
+  Frame answer;
+  story.client().start(1, [&](Reactor& here) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, story.server().address(7420));
+    answer = co_await peer.create("many", 5);
+  });
+  const auto cut = [&] { return begun == 3 || !story.client().running(); };
+  ASSERT_EQ(story.world().run_until(cut), SimEnd::reached);
+  EXPECT_EQ(begun, 0);
+  if (story.client().running()) story.client().kill();
+  story.server().power_cut();
+  story.server().disk().faults().clear();
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    EXPECT_EQ(co_await peer.counter("groups"), groups);
+    const Frame fits = co_await peer.create("fits", 3);
+    EXPECT_NE(fits.answer<wire::CreateTopicAnswer>(FrameType::create_topic), nullptr);
+  });
+  EXPECT_EQ(answer.error(), ErrorCode::invalid_argument);
 }
 
 TEST(TopicRecord, ComesBackAsItWasWritten) {
