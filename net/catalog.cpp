@@ -13,17 +13,22 @@
 namespace millrace {
 namespace {
 
-// Runs `function(ShardContext&)`, a task, on every shard in turn until one fails.
+enum class AfterError : std::uint8_t { stop, go_on };
+
+// Runs `function(ShardContext&)`, a task, on every shard in turn; the first error.
 template <class Function>
-Task<Result<void>> on_every_shard(ShardContext& context, Function function) {
+Task<Result<void>> on_every_shard(ShardContext& context, Function function,
+                                  AfterError after = AfterError::stop) {
+  Result<void> result;
   for (std::uint32_t i = 0; i < context.reactor.shard_count(); ++i) {
     auto done =
         co_await on_shard(context.reactor, ShardId{i}, [&shards = context.shards, &function](Reactor& there) {
           return function(ShardContext::of(shards, there));
         });
-    if (!done) co_return done;
+    if (!done && result) result = std::move(done);
+    if (!result && after == AfterError::stop) break;
   }
-  co_return Result<void>{};
+  co_return result;
 }
 
 // The groups of a topic that this shard owns.
@@ -50,11 +55,15 @@ Task<Result<void>> make_groups_here(ShardContext& here, const Topic& topic) {
   co_return Result<void>{};
 }
 
+// Of all that can be removed nothing stays: nobody asks for it again before the next start. The first error.
 Task<Result<void>> remove_groups_here(ShardContext& here, const Topic& topic) {
+  Result<void> result;
   for (const GroupId group : groups_here(here, topic)) {
-    if (here.log.contains(group)) CO_TRY_VOID(co_await here.log.remove(group));
+    if (!here.log.contains(group)) continue;
+    auto removed = co_await here.log.remove(group);
+    if (!removed && result) result = std::move(removed);
   }
-  co_return Result<void>{};
+  co_return result;
 }
 
 // Removes what no topic has; see Catalog::reconcile().
@@ -239,7 +248,9 @@ Task<Result<void>> Catalog::make_groups(const Topic& topic) {
 }
 
 Task<Result<void>> Catalog::remove_groups(const Topic& topic) {
-  return on_every_shard(context_, [&topic](ShardContext& there) { return remove_groups_here(there, topic); });
+  return on_every_shard(
+      context_, [&topic](ShardContext& there) { return remove_groups_here(there, topic); },
+      AfterError::go_on);
 }
 
 Task<Result<void>> Catalog::record(const TopicChange& change, MonotonicTime deadline) {

@@ -224,6 +224,35 @@ TEST(ServerCatalog, APowerCutWhileATopicIsMadeThatAShardHasNoRoomForLeavesAFolde
   EXPECT_EQ(answer.error(), ErrorCode::invalid_argument);
 }
 
+std::string folder_of_group(std::uint64_t group) {
+  return fmt::format("groups/{:016x}", group);
+}
+
+// All that came behind the first that failed stayed until the next start.
+TEST(ServerCatalog, ADeleteGoesOnBehindAFileThatCannotBeRemoved) {
+  ServerStory story({.shards = 2});
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    co_await peer.create("orders", 6);
+    story.server().disk().faults().fail({.matches = on(Verb::remove_file, folder_of_group(2))});
+    EXPECT_EQ((co_await peer.remove("orders")).error(), ErrorCode::io_error);
+    EXPECT_EQ(co_await peer.counter("groups"), 1u);
+  });
+}
+
+TEST(ServerCatalog, ATopicThatCannotBeMadeTakesBackAllThatWasMade) {
+  ServerStory story({.shards = 2});
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    SimFaults& disk = story.server().disk().faults();
+    disk.fail({.matches = on(Verb::create_folder, folder_of_group(5))});
+    disk.fail({.matches = on(Verb::remove_file, folder_of_group(2))});
+    EXPECT_EQ((co_await peer.create("orders", 6)).error(), ErrorCode::io_error);
+    EXPECT_EQ(disk.hits(), 2u);
+    EXPECT_EQ(co_await peer.counter("groups"), 1u);
+  });
+}
+
 TEST(TopicRecord, ComesBackAsItWasWritten) {
   BufferPool pool({.bytes_max = 1_MiB, .idle_bytes_max = 0});
   Topic topic{.name = "orders", .id = {}, .partitions = 7, .settings = {}, .first_group = GroupId{42}};
