@@ -105,7 +105,7 @@ INSTANTIATE_TEST_SUITE_P(
         LeftOut{"JournalFolder", on(Verb::sync_folder, "journal"), 1},
         LeftOut{"DataFolder",
                 [](const SimAccess& a) { return a.verb == Verb::sync_folder && a.path == "data"; }, 1},
-        LeftOut{"Identity", [](const SimAccess& a) { return a.path.ends_with("identity"); }, 1}),
+        LeftOut{"Identity", [](const SimAccess& a) { return a.path.ends_with("identity"); }, 2}),
     [](const testing::TestParamInfo<LeftOut>& info) { return info.param.name; });
 
 }  // namespace
