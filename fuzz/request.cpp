@@ -102,7 +102,9 @@ struct Reading {
   static void read_table(const wire::DescribeTopic& describe) {
     read_all(describe.name(), describe.topic_id());
   }
-  static void read_table(const wire::DeleteTopic& remove) { read_all(remove.name(), remove.topic_id()); }
+  static void read_table(const wire::DeleteTopic& remove) {
+    read_all(remove.name(), remove.topic_id(), remove.deadline_ms());
+  }
   static void read_table(const wire::AlterTopic& alter) {
     read_all(alter.name(), alter.topic_id(), alter.change(), alter.deadline_ms());
     const auto topic = changed_topic(Topic{.name = "orders", .id = {}, .settings = {}}, alter.change());
@@ -116,7 +118,7 @@ struct Reading {
     read_all(fetch.from(), fetch.offset(), fetch.min_bytes(), fetch.max_bytes(), fetch.max_wait_ms());
   }
   static void read_table(const wire::ListOffsets& list) {
-    read_all(list.of(), list.spec(), list.timestamp());
+    read_all(list.of(), list.spec(), list.timestamp(), list.deadline_ms());
   }
   static void read_table(const wire::Trim& trim) { read_all(trim.of(), trim.before()); }
   static void read_table(const wire::Status&) {}

@@ -63,9 +63,9 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
 
   // ---- for handlers, through Reply
   [[nodiscard]] ShardContext& context() const { return context_; }
-  // The peer sends nothing more: it has closed its side, or the connection is lost.
+  // The peer sends nothing more: it has closed its side, or is gone.
   [[nodiscard]] bool ending() const { return ending_ || peer_has_ended_; }
-  // Nothing reaches the peer any more, either. One that has closed its side alone still waits for answers.
+  // Nothing reaches the peer any more, either, as far as is known.
   [[nodiscard]] bool broken() const { return broken_; }
   // Queues an answer whose table is the context's builder's.
   void send_answer(std::uint8_t type, std::uint64_t correlation, std::span<const Slice> payload);

@@ -18,8 +18,13 @@ Task<Result<ShardLog::OffsetAt>> find_end(ShardContext& there, GroupId group, wi
 
 // A batch whose header tells of later records than it has can make a search go through the rest of the log.
 Task<Result<ShardLog::OffsetAt>> find_timestamp(ShardContext& context, const ServerConnection& connection,
-                                                GroupId group, std::int64_t timestamp,
-                                                MonotonicTime deadline) {
+                                                GroupId group, const wire::ListOffsets& list,
+                                                const InboundRequest& request) {
+  const std::int64_t timestamp = list.timestamp();
+  const MonotonicTime deadline = deadline_of(context, request, list.deadline_ms());
+  // A peer that has closed its side alone still waits for the answer; those that have gone do not hold their
+  // requests for long.
+  const MonotonicTime ending_deadline = request.received + context.options.drain_deadline;
   Offset from{0};
   while (true) {
     const MonotonicTime until = std::min(deadline, context.reactor.now() + k_search_step);
@@ -28,7 +33,8 @@ Task<Result<ShardLog::OffsetAt>> find_timestamp(ShardContext& context, const Ser
     });
     if (!found || found->complete) co_return found;
     from = found->offset;
-    if (connection.broken() || context.reactor.now() >= deadline) {
+    const MonotonicTime now = context.reactor.now();
+    if (connection.broken() || now >= deadline || (connection.ending() && now >= ending_deadline)) {
       co_return fail(ErrorCode::timed_out, "timestamp {} was not found up to offset {}; search by offset",
                      timestamp, from.value());
     }
@@ -62,8 +68,7 @@ Task<void> handle_list_offsets(Reply reply, InboundRequest& request) {
   }
   Result<ShardLog::OffsetAt> found;
   if (spec == wire::OffsetSpec::timestamp) {
-    found = co_await find_timestamp(context, reply.connection(), *group, (*table)->timestamp(),
-                                    deadline_of(context, request, 0));
+    found = co_await find_timestamp(context, reply.connection(), *group, **table, request);
   } else {
     found = co_await on_owner(context, *group, [group = *group, spec](ShardContext& there) {
       return find_end(there, group, spec);

@@ -129,7 +129,7 @@ Task<void> handle_delete_topic(Reply reply, InboundRequest& request) {
   if (!table) co_return reply.fail(table.error());
   const auto topic = find_topic(context, (*table)->name(), (*table)->topic_id());
   if (!topic) co_return reply.fail(topic.error());
-  const auto deadline = deadline_of(context, request, 0);
+  const auto deadline = deadline_of(context, request, (*table)->deadline_ms());
   const auto removed =
       co_await on_catalog(context, [name = (*topic)->name, id = (*topic)->id, deadline](Catalog& catalog) {
         return catalog.remove(name, id, deadline);

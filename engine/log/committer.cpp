@@ -155,11 +155,11 @@ Task<Result<void>> Committer::wait_complete(Sequence sequence) {
 }
 
 std::uint64_t Committer::reserve() const {
-  return entries_reserve(context_.groups.size(), context_.producers);
+  return entries_reserve(context_.checkpointed_groups(), context_.producers);
 }
 
 std::uint64_t Committer::checkpoint_reserve() const {
-  return millrace::checkpoint_reserve(context_.groups.size(), context_.producers);
+  return millrace::checkpoint_reserve(context_.checkpointed_groups(), context_.producers);
 }
 
 bool Committer::may_seal() const {

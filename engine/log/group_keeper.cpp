@@ -44,7 +44,7 @@ Task<Result<void>> GroupKeeper::make_folder(GroupId id) {
 
 Result<void> GroupKeeper::check_room_for(std::size_t more) const {
   const std::size_t most = groups_max(context_.journal_file_size);
-  if (context_.groups.size() + creating_.size() + more <= most) return {};
+  if (context_.checkpointed_groups() + creating_.size() + more <= most) return {};
   return fail(ErrorCode::invalid_argument,
               "a shard with journal files of {} bytes keeps at most {} partitions: delete some, or start "
               "with larger journal files or more shards",

@@ -93,9 +93,11 @@ struct LogContext {
   void tidy_soon(const GroupRef& group);
   // Why nothing more comes to the group's log: it has failed, stops, or was deleted.
   [[nodiscard]] Result<void> refusal(const Group& group) const;
+  // What a checkpoint has a record of: groups, and what deleted ones may have left.
+  [[nodiscard]] std::size_t checkpointed_groups() const { return groups.size() + deleted.size(); }
   // Producers that each group may remember now.
   [[nodiscard]] std::size_t producers_per_group() const {
-    return producers_max(journal_file_size, groups.size());
+    return producers_max(journal_file_size, checkpointed_groups());
   }
   [[nodiscard]] HeldMemory memory_of(const Buffer& buffer) const {
     return {buffer.capacity(), reactor.buffers().owns(buffer) ? 0 : buffer.capacity()};

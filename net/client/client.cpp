@@ -16,8 +16,6 @@ namespace {
 using Fields = flatbuffers::FlatBufferBuilder;
 using Self = std::shared_ptr<ClientConnection>;
 
-constexpr Duration k_search_time_max = std::chrono::milliseconds(k_request_deadline_ms);
-
 std::uint64_t milliseconds(Duration duration) {
   return static_cast<std::uint64_t>(
       std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()));
@@ -137,7 +135,8 @@ Task<Result<TopicSpec>> Client::alter_topic(std::string name, TopicSettingsChang
 Task<Result<void>> Client::delete_topic(std::string name) {
   const Self self = connection_;
   Fields& fields = self->builder();
-  fields.Finish(wire::CreateDeleteTopic(fields, fields.CreateString(name)));
+  fields.Finish(wire::CreateDeleteTopic(fields, fields.CreateString(name), nullptr,
+                                        deadline_ms(self->options().request_timeout)));
   CO_TRY_VOID(co_await ask(*self, FrameType::delete_topic));
   co_return Result<void>();
 }
@@ -191,11 +190,10 @@ Task<Result<ListedOffset>> Client::list_offset(PartitionName of, OffsetQuery que
   const Self self = connection_;
   Fields& fields = self->builder();
   const auto name = partition(fields, of);
-  fields.Finish(wire::CreateListOffsets(fields, name, static_cast<wire::OffsetSpec>(query), timestamp));
   // A search is ended by the server, which says how far it came.
-  const Duration search = query == OffsetQuery::timestamp ? k_search_time_max : Duration::zero();
-  CO_TRY(const CallAnswer answer,
-         co_await ask(*self, FrameType::list_offsets, search + self->options().request_timeout));
+  fields.Finish(wire::CreateListOffsets(fields, name, static_cast<wire::OffsetSpec>(query), timestamp,
+                                        deadline_ms(self->options().request_timeout)));
+  CO_TRY(const CallAnswer answer, co_await ask(*self, FrameType::list_offsets));
   co_return listed_offset(answer);
 }
 

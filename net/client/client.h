@@ -117,7 +117,8 @@ class Client {
   // message names what there is).
   Task<Result<Fetched>> fetch(PartitionName from, Offset offset, FetchOptions options = {});
   // earliest: the first record still there. latest: where the next record goes. timestamp: the first record
-  // with a timestamp of at least `timestamp` milliseconds since 1970; latest if there is none. unknown_topic.
+  // with a timestamp of at least `timestamp` milliseconds since 1970; latest if there is none. unknown_topic;
+  // timed_out also when the server's search took too long: the message says how far it came.
   Task<Result<ListedOffset>> list_offset(PartitionName of, OffsetQuery query, std::int64_t timestamp = 0);
   // Lets the server forget records before `before`, and returns where the log starts then (at a batch's
   // begin). unknown_topic, offset_out_of_range.

@@ -291,6 +291,27 @@ TEST(ShardLog, AsManyGroupsAsTheJournalHoldsGoOnAndOneMoreIsRefused) {
   story.expect_everything();
 }
 
+// Checkpoints tell of them, and were larger than the room that they have to themselves.
+TEST(ShardLog, DeletedGroupsWhoseFilesCannotBeRemovedCountUntilTheNextStart) {
+  LogStory story(87);
+  story.log_options.retention_interval = std::chrono::hours(1);
+  const std::uint64_t most = groups_max(1_MiB);
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    for (std::uint64_t g = 1; g <= most; ++g) expect_ok(co_await story.create(logs, GroupId{g}));
+    story.disk().faults().fail({.matches = on(Verb::remove_file, ".segment"), .times = 2});
+    for (const std::uint64_t g : {7U, 8U, 9U}) (void)co_await story.remove(logs, GroupId{g});
+    EXPECT_EQ(story.disk().faults().hits(), 2U);
+    expect_ok(co_await story.create(logs, GroupId{most + 1}));
+    const auto refused = co_await story.create(logs, GroupId{most + 2});
+    EXPECT_EQ(refused ? ErrorCode{} : refused.error().code, ErrorCode::invalid_argument);
+  }));
+  expect_ok(story.run([&](LogStory::Logs& logs) -> Task<void> {
+    expect_ok(co_await story.create(logs, GroupId{most + 2}));
+    expect_ok(co_await story.create(logs, GroupId{most + 3}));
+  }));
+  story.expect_everything();
+}
+
 TEST(ShardLog, AStartWithAJournalThatIsTooSmallForTheGroupsIsRefused) {
   LogStory story(86);
   story.node_options.journal_file_size = 2_MiB;

@@ -272,10 +272,14 @@ TEST_F(ClientTest, ANameThatIsTooLongCostsItsOwnRequestAlone) {
 }
 
 TEST_F(ClientTest, ASearchIsEndedByTheServerWhichSaysHowFarItCame) {
+  options_.request_timeout = std::chrono::seconds(3);
   run([](Client& client) -> Task<void> {
+    const MonotonicTime asked = client.reactor().now();
     const auto found = co_await client.list_offset({"events", 0}, OffsetQuery::timestamp, 1);
     EXPECT_EQ(found.error().code, ErrorCode::timed_out);
     EXPECT_THAT(found.error().message, HasSubstr("not found up to offset 5"));
+    EXPECT_GT(client.reactor().now() - asked, std::chrono::seconds(2));
+    EXPECT_LT(client.reactor().now() - asked, std::chrono::seconds(3));
     EXPECT_EQ(client.counters().connects, 1u);
   });
 }

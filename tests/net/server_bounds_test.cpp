@@ -388,6 +388,29 @@ TEST(ServerBounds, ASearchIsAnsweredThoughNothingMoreIsReadFromItsConnection) {
   });
 }
 
+// As the fetches above.
+TEST(ServerBounds, SearchesForAConnectionThatHasGoneEndBeforeTheirDeadline) {
+  ServerStory story;
+  story.setup.log.cache_bytes = 0;
+  story.run([&](Reactor& here, Address server) -> Task<void> {
+    Peer peer = co_await Peer::greeted(here, server);
+    co_await peer.create("orders");
+    for (int i = 0; i < 20; ++i) co_await peer.produce("orders", batch_with_a_false_header(500'000));
+    co_await pass(here, seconds(5));
+    SimFaults& disk = story.server().disk().faults();
+    const Duration before = std::exchange(disk.latency_max, seconds(1));
+    disk.latency_min = disk.latency_max;
+    Peer gone = co_await Peer::greeted(here, server);
+    co_await gone.send(Peer::search_frame(1, "orders", 200));
+    co_await pass(here, seconds(2));
+    EXPECT_EQ(co_await peer.counter("requests_in_flight"), 2u);
+    co_await gone.close();
+    co_await pass(here, seconds(6));
+    EXPECT_EQ(co_await peer.counter("requests_in_flight"), 1u);
+    disk.latency_min = disk.latency_max = before;
+  });
+}
+
 TEST(ServerBounds, PayloadsUnderWayNeverHoldMoreThanTheirBudget) {
   ServerStory story;
   story.setup.server.large_request_bytes_max = 1_MiB;

@@ -195,6 +195,12 @@ Bytes Peer::create_frame(std::uint64_t correlation, std::string_view topic, std:
   return frame(FrameType::create_topic, correlation, builder);
 }
 
+Bytes Peer::delete_frame(std::uint64_t correlation, std::string_view topic, std::uint32_t deadline_ms) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(wire::CreateDeleteTopic(builder, builder.CreateString(topic), nullptr, deadline_ms));
+  return frame(FrameType::delete_topic, correlation, builder);
+}
+
 Bytes Peer::search_frame(std::uint64_t correlation, std::string_view topic, std::int64_t timestamp) {
   flatbuffers::FlatBufferBuilder builder;
   const auto of = name_partition(builder, topic, 0);

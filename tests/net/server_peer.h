@@ -97,6 +97,8 @@ class Peer {
                                            wire::Ack ack = wire::Ack::durable);
   [[nodiscard]] static Bytes create_frame(std::uint64_t correlation, std::string_view topic,
                                           std::uint32_t deadline_ms = 0);
+  [[nodiscard]] static Bytes delete_frame(std::uint64_t correlation, std::string_view topic,
+                                          std::uint32_t deadline_ms);
   [[nodiscard]] static Bytes search_frame(std::uint64_t correlation, std::string_view topic,
                                           std::int64_t timestamp);
   [[nodiscard]] static Bytes hello_frame(std::uint64_t correlation = 1);
