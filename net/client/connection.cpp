@@ -91,13 +91,14 @@ Task<Result<CallAnswer>> ClientConnection::call(CallRequest request) {
   if (closed_)
     co_return fail(ErrorCode::cancelled, "the client is closed; the {} request was not sent",
                    name(request.type));
-  if (builder_.GetSize() > k_request_table_size_max) {
-    co_return fail(ErrorCode::invalid_argument, "a {} request of {} bytes: names are far shorter",
-                   name(request.type), builder_.GetSize());
-  }
+  // A connect has no table: the builder's is that of a call before it.
   const bool framed = request.kind != CallKind::connect;
-  const CallId id =
-      calls_.open(std::move(request), framed ? table_bytes(builder_) : std::span<const std::byte>());
+  const auto table = framed ? table_bytes(builder_) : std::span<const std::byte>();
+  if (table.size() > k_request_table_size_max) {
+    co_return fail(ErrorCode::invalid_argument, "a {} request of {} bytes: names are far shorter",
+                   name(request.type), table.size());
+  }
+  const CallId id = calls_.open(std::move(request), table);
   Wait wait(calls_, id);
   arm(limit(*calls_.find(id)));
   wake();

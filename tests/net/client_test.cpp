@@ -271,6 +271,16 @@ TEST_F(ClientTest, ANameThatIsTooLongCostsItsOwnRequestAlone) {
   });
 }
 
+TEST_F(ClientTest, ANameThatIsTooLongIsNotHeldAgainstTheConnect) {
+  run([](Client& client) -> Task<void> {
+    EXPECT_TRUE((co_await client.connect()).has_value());
+    const auto described = co_await client.describe_topic(std::string(k_request_table_size_max, 'x'));
+    EXPECT_EQ(described.error().code, ErrorCode::invalid_argument);
+    const auto server = co_await client.connect();
+    EXPECT_TRUE(server.has_value()) << server.error().message;
+  });
+}
+
 TEST_F(ClientTest, ASearchIsEndedByTheServerWhichSaysHowFarItCame) {
   options_.request_timeout = std::chrono::seconds(3);
   run([](Client& client) -> Task<void> {
