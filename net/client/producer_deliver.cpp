@@ -90,8 +90,7 @@ Task<Result<Offset>> ProducerState::send(ProducerTopic topic, std::uint32_t numb
 Task<Result<void>> ProducerState::room() {
   const Self self = shared_from_this();
   const auto full = [this] { return pool_empty_ || buffered_ >= options_.buffered_bytes_max; };
-  while (full()) {
-    if (closed_) co_return fail(gone());
+  while (full() && !closed_) {
     const bool nothing_sealed = std::ranges::all_of(outstanding_, [](std::uint64_t n) { return n == 0; });
     if (nothing_sealed) {
       // What fills the bound is gathered, not sent: batches of many partitions, none of them full.
@@ -109,6 +108,9 @@ Task<Result<void>> ProducerState::room() {
     }
     co_await changed_.wait();
   }
+  // Whoever ran between the wake and here may have destroyed the producer: a record appended now would never
+  // be sent, and nobody would tell who waits for it.
+  if (closed_) co_return fail(gone());
   co_return Result<void>();
 }
 

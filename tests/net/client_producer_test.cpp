@@ -306,6 +306,39 @@ TEST_F(ProducerTest, WhoWaitsForAProducerThatGoesHearsOfIt) {
   });
 }
 
+// 1. `first` is sent, and fills the producer: `room` waits in room(), and `second` in send(), for room.
+// 2. `first` is answered, which makes room: all three are woken.
+// 3. `first` runs before the others, and destroys the producer.
+// 4. `room` said that there was some. `second` appended its record, behind the back of the destructor, and
+//    waited for ever.
+TEST_F(ProducerTest, RoomInAProducerThatIsGoneIsNone) {
+  server_.on_produce = [](std::uint64_t) { return Reply::hold; };
+  run([this](Client& client) -> Task<void> {
+    std::optional<Producer> producer(std::in_place, client, ProducerOptions{.buffered_bytes_max = 1});
+    const auto topic = *co_await producer->open("events");
+    std::vector<std::string> heard;
+    const auto hear = [&](const std::string& who, const auto& result) {
+      heard.push_back(who + ": " + (result ? "well" : std::string(name(result.error().code))));
+    };
+    const auto first = [&]() -> Task<void> {
+      hear("first", co_await producer->send(topic, 0, record_of("first")));
+      producer.reset();
+    };
+    const auto second = [&]() -> Task<void> {
+      hear("second", co_await producer->send(topic, 0, record_of("second")));
+    };
+    const auto room = [&]() -> Task<void> { hear("room", co_await producer->room()); };
+    const Background sending_first(first());
+    const Background waiting(room());
+    const Background sending_second(second());
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::milliseconds(1)));
+    server_.release();
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+    EXPECT_THAT(heard, ElementsAre("first: well", "room: cancelled", "second: cancelled"));
+  });
+  EXPECT_THAT(server_.values(), ElementsAre("first"));
+}
+
 TEST_F(ProducerTest, AfterAFailureNothingMoreIsSentIfSoWished) {
   server_.on_produce = [](std::uint64_t request) { return request == 0 ? Reply::refuse : Reply::answer; };
   run([](Client& client) -> Task<void> {
