@@ -18,6 +18,7 @@ Task<Result<ProducerTopic>> Producer::open(std::string topic) {
   if (const auto known = state->find_topic(topic)) co_return *known;
   CO_TRY_VOID(co_await state->take_id());
   CO_TRY(TopicDescription description, co_await state->client().describe_topic(std::move(topic)));
+  if (state->closed()) co_return fail(ProducerState::gone());
   co_return state->add_topic(std::move(description.topic.name), description.topic.partitions);
 }
 

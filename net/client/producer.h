@@ -127,7 +127,8 @@ class Producer {
   using OnDelivery = std::move_only_function<void(const Delivery&)>;
 
   explicit Producer(Client& client, ProducerOptions options = {}, OnDelivery on_delivery = {});
-  // Drops what was not sent; nothing is called back any more, and who waits in a verb hears `cancelled`.
+  // Drops what was not sent; nothing is called back any more, and who waits in a verb hears `cancelled`: in
+  // open() when the server has answered.
   ~Producer();
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;

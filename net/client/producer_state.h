@@ -33,6 +33,8 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   Task<Result<Offset>> send(ProducerTopic topic, std::uint32_t partition, RecordView record);
   Task<Result<void>> flush();
   void close();
+  [[nodiscard]] bool closed() const { return closed_; }
+  [[nodiscard]] static Error gone();
 
   [[nodiscard]] Client& client() { return client_; }
   [[nodiscard]] const ProducerStatistics& statistics() const { return statistics_; }
@@ -93,7 +95,6 @@ class ProducerState : public std::enable_shared_from_this<ProducerState> {
   [[nodiscard]] Result<void> append_large(Partition& partition, const RecordView& record,
                                           std::int64_t timestamp);
   [[nodiscard]] Error no_memory();
-  [[nodiscard]] static Error gone();
   [[nodiscard]] std::int64_t wall_milliseconds();
 
   void seal(Partition& partition);

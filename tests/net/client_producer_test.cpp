@@ -339,6 +339,19 @@ TEST_F(ProducerTest, RoomInAProducerThatIsGoneIsNone) {
   EXPECT_THAT(server_.values(), ElementsAre("first"));
 }
 
+TEST_F(ProducerTest, WhoOpensATopicOfAProducerThatGoesHearsOfIt) {
+  run([](Client& client) -> Task<void> {
+    std::optional<Producer> producer(std::in_place, client);
+    std::optional<Result<ProducerTopic>> opened;
+    const auto open = [&]() -> Task<void> { opened = co_await producer->open("events"); };
+    const Background opening(open());
+    producer.reset();
+    static_cast<void>(co_await client.reactor().sleep(std::chrono::seconds(1)));
+    CHECK(opened && !*opened, "the topic of a producer that is gone was opened, or nobody heard");
+    EXPECT_EQ(opened->error().code, ErrorCode::cancelled);
+  });
+}
+
 TEST_F(ProducerTest, AfterAFailureNothingMoreIsSentIfSoWished) {
   server_.on_produce = [](std::uint64_t request) { return request == 0 ? Reply::refuse : Reply::answer; };
   run([](Client& client) -> Task<void> {
