@@ -50,8 +50,8 @@ class Production {
     report_.finish(done_.has_value(), lines_not_taken());
     if (!done_) {
       const int status = report("produce", done_.error());
-      // The first failure may be one that is certain, of a batch that was never sent.
-      co_return producer_.statistics().records_unknown != 0 ? k_exit_unknown : status;
+      // The first failure may be one that is certain, of a batch that was never sent, or of the input.
+      co_return report_.records_in_doubt() != 0 ? k_exit_unknown : status;
     }
     co_return signal == 0 ? k_exit_ok : k_exit_signal + signal;
   }
@@ -304,7 +304,7 @@ void add_produce(CLI::App& program, Run& run) {
   add_record_flags(command, flags);
   add_delivery_flags(command, flags);
   command.footer(
-      "Exit status 4: the connection broke, and some records may or may not have been written.\n\n"
+      "Exit status 4: it failed, and some records may or may not have been written.\n\n"
       "Example:\n  millrace produce events -K : --acked '%p/%o %k\\n' < lines.txt");
   command.callback([&run, flags] {
     check_in_flight(*flags);

@@ -132,10 +132,13 @@ void ProduceReport::finish(bool succeeded, std::uint64_t not_taken) {
   }
   const std::uint64_t not_written = all.records_failed + not_taken;
   if (not_written != 0) text += fmt::format("{} not written\n", records(not_written));
-  // Those that have met no fate are on their way when a second signal ends it.
-  const std::uint64_t unknown = all.records - all.records_delivered - all.records_failed;
-  if (unknown != 0) text += fmt::format("{} may or may not have been written\n", records(unknown));
+  if (const std::uint64_t in_doubt = records_in_doubt(); in_doubt != 0)
+    text += fmt::format("{} may or may not have been written\n", records(in_doubt));
   write_error(text);
+}
+
+std::uint64_t ProduceReport::records_in_doubt() const {
+  return statistics_->records - statistics_->records_delivered - statistics_->records_failed;
 }
 
 }  // namespace millrace::tools

@@ -28,6 +28,9 @@ class ProduceReport {
   // The summary. After a failure it counts what became of the records, those among them that were read and
   // not taken by the producer; before any, there is nothing to say.
   void finish(bool succeeded, std::uint64_t not_taken);
+  // Records that may or may not have been written: those of which that was heard, and those that have met no
+  // fate, on their way when a second signal ends it.
+  [[nodiscard]] std::uint64_t records_in_doubt() const;
 
  private:
   static Task<void> show_progress(Reactor& reactor, std::shared_ptr<ProduceReport*> report);

@@ -9,7 +9,9 @@
 #include <signal.h>
 #include <sstream>
 
+#include "engine/base/limits.h"
 #include "tests/tools/end_to_end.h"
+#include "tests/tools/relay.h"
 
 namespace millrace::tools::test {
 namespace {
@@ -164,6 +166,22 @@ TEST_F(EndToEnd, ASecondSignalLeavesRecordsOnTheirWayUnknown) {
   EXPECT_EQ(producer.wait(), k_exit_signal + SIGTERM);
   EXPECT_THAT(producer.errors(),
               testing::ContainsRegex("\n[0-9]+ records may or may not have been written\n"));
+}
+
+// What ended the input is certain, and the flush behind it was interrupted while records were on their way.
+// They are more than the pipe takes, so the topic is open when all are in it; they linger until the flush.
+TEST_F(EndToEnd, RecordsThatHaveMetNoFateDecideTheExitStatus) {
+  Relay relay(server_.address());
+  Process producer({"produce", "t", "--linger", "10m"}, {{"MILLRACE_SERVER", relay.address()}});
+  for (int i = 0; i < 100; ++i) producer.write_input(std::string(1023, 'x') + "\n");
+  relay.stall();
+  producer.write_input(std::string(k_batch_size_max, 'x'));  // a line is shorter
+  relay.wait_for_request();
+  producer.signal(SIGINT);
+  EXPECT_EQ(producer.wait(), k_exit_unknown);
+  const std::string errors = producer.errors();
+  EXPECT_THAT(errors, HasSubstr("100 records may or may not have been written\n"));
+  EXPECT_THAT(errors, HasSubstr("\nmillrace produce: line 101 is longer than "));
 }
 
 // Nobody reads what the first lines print, and the pipe does not hold it.
