@@ -81,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P(Server, ServerPowerCutWithSyncsThatLie,
                                          Lie{"OfTheGroupsFolder", on_folder("groups"), 1},
                                          Lie{"OfTheJournalsFolder", on_folder("journal"), 1},
                                          Lie{"OfTheDataFolder", on_folder("data"), 1},
-                                         Lie{"OfTheIdentity", on_path("identity"), 2}),
+                                         Lie{"OfTheIdentity", on_path("identity"), 1}),
                          [](const testing::TestParamInfo<Lie>& info) { return info.param.name; });
 
 }  // namespace
