@@ -273,9 +273,7 @@ TEST(ServerBounds, ARequestWaitsForRoomNoLongerThanTheLongestDeadline) {
     Peer peer = co_await Peer::greeted(here, server);
     co_await peer.create("orders");
     co_await peer.produce("orders", batch_of("first"));
-    SimFaults& disk = story.server().disk().faults();
-    const Duration before = std::exchange(disk.latency_max, std::chrono::minutes(8));
-    disk.latency_min = disk.latency_max;
+    SlowDisk slow_disk(story, std::chrono::minutes(8));
     const Frame taken = co_await peer.produce("orders", large_batch(60'000), 0, wire::Ack::leader);
     EXPECT_NE(taken.answer<wire::ProduceAnswer>(FrameType::produce), nullptr);
     const MonotonicTime asked = here.now();
@@ -283,7 +281,7 @@ TEST(ServerBounds, ARequestWaitsForRoomNoLongerThanTheLongestDeadline) {
     EXPECT_EQ((co_await peer.receive()).error(), ErrorCode::overloaded);
     EXPECT_GE(here.now() - asked, milliseconds(k_request_deadline_max_ms));
     EXPECT_LT(here.now() - asked, milliseconds(k_request_deadline_max_ms) + seconds(1));
-    disk.latency_min = disk.latency_max = before;
+    slow_disk.end();
     co_await pass(here, std::chrono::minutes(8));
   });
 }
@@ -299,9 +297,7 @@ TEST(ServerBounds, ARequestBehindOneThatWaitsForRoomHearsAtItsOwnDeadline) {
     Peer peer = co_await Peer::greeted(here, server);
     co_await peer.create("orders");
     co_await peer.produce("orders", batch_of("first"));
-    SimFaults& disk = story.server().disk().faults();
-    const Duration before = std::exchange(disk.latency_max, seconds(50));
-    disk.latency_min = disk.latency_max;
+    SlowDisk slow_disk(story, seconds(50));
     co_await peer.produce("orders", large_batch(60'000), 0, wire::Ack::leader);
     co_await patient.send(Peer::frame(FrameType::produce, 1, produce_until(300'000), large_batch(60'000)));
     co_await pass(here, seconds(1));
@@ -310,7 +306,7 @@ TEST(ServerBounds, ARequestBehindOneThatWaitsForRoomHearsAtItsOwnDeadline) {
     EXPECT_EQ((co_await peer.receive()).error(), ErrorCode::overloaded);
     EXPECT_GE(here.now() - asked, milliseconds(100));
     EXPECT_LT(here.now() - asked, milliseconds(200));
-    disk.latency_min = disk.latency_max = before;
+    slow_disk.end();
     EXPECT_EQ((co_await patient.receive()).answer<wire::ProduceAnswer>(FrameType::produce)->base_offset(), 2);
     const Frame next = co_await peer.produce("orders", batch_of("next"));
     EXPECT_EQ(next.answer<wire::ProduceAnswer>(FrameType::produce)->base_offset(), 3);
@@ -372,9 +368,7 @@ TEST(ServerBounds, ASearchIsAnsweredThoughNothingMoreIsReadFromItsConnection) {
     co_await peer.create("orders");
     for (int i = 0; i < 6; ++i) co_await peer.produce("orders", batch_with_a_false_header(500'000));
     co_await pass(here, seconds(5));
-    SimFaults& disk = story.server().disk().faults();
-    const Duration before = std::exchange(disk.latency_max, milliseconds(60));
-    disk.latency_min = disk.latency_max;
+    SlowDisk slow_disk(story, milliseconds(60));
     const MonotonicTime asked = here.now();
     co_await peer.send(Peer::search_frame(1, "orders", 200));
     co_await peer.send(bytes_of("after this, which is no frame, it reads nothing"));
@@ -384,7 +378,6 @@ TEST(ServerBounds, ASearchIsAnsweredThoughNothingMoreIsReadFromItsConnection) {
     EXPECT_GT(here.now() - asked, milliseconds(100));
     if (answer != nullptr) EXPECT_EQ(answer->offset(), 6);
     EXPECT_TRUE((co_await peer.receive()).ended());
-    disk.latency_min = disk.latency_max = before;
   });
 }
 
@@ -397,9 +390,7 @@ TEST(ServerBounds, SearchesForAConnectionThatHasGoneEndBeforeTheirDeadline) {
     co_await peer.create("orders");
     for (int i = 0; i < 20; ++i) co_await peer.produce("orders", batch_with_a_false_header(500'000));
     co_await pass(here, seconds(5));
-    SimFaults& disk = story.server().disk().faults();
-    const Duration before = std::exchange(disk.latency_max, seconds(1));
-    disk.latency_min = disk.latency_max;
+    SlowDisk slow_disk(story, seconds(1));
     Peer gone = co_await Peer::greeted(here, server);
     co_await gone.send(Peer::search_frame(1, "orders", 200));
     co_await pass(here, seconds(2));
@@ -407,7 +398,6 @@ TEST(ServerBounds, SearchesForAConnectionThatHasGoneEndBeforeTheirDeadline) {
     co_await gone.close();
     co_await pass(here, seconds(6));
     EXPECT_EQ(co_await peer.counter("requests_in_flight"), 1u);
-    disk.latency_min = disk.latency_max = before;
   });
 }
 

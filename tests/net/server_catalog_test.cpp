@@ -166,9 +166,7 @@ TEST(ServerCatalog, AChangeBehindAnotherOneHearsAtItsOwnDeadline) {
     Peer patient = co_await Peer::greeted(here, server);
     Peer peer = co_await Peer::greeted(here, server);
     co_await peer.create("kept");
-    SimFaults& disk = story.server().disk().faults();
-    const Duration before = std::exchange(disk.latency_max, 5s);
-    disk.latency_min = disk.latency_max;
+    SlowDisk slow_disk(story, 5s);
     co_await patient.send(Peer::create_frame(1, "slow"));
     co_await pass(here, 1s);
     for (const Bytes& late : {Peer::create_frame(2, "late", 100), Peer::delete_frame(3, "kept", 100)}) {
@@ -178,7 +176,7 @@ TEST(ServerCatalog, AChangeBehindAnotherOneHearsAtItsOwnDeadline) {
       EXPECT_GE(here.now() - asked, 100ms);
       EXPECT_LT(here.now() - asked, 200ms);
     }
-    disk.latency_min = disk.latency_max = before;
+    slow_disk.end();
     const Frame made = co_await patient.receive();
     EXPECT_NE(made.answer<wire::CreateTopicAnswer>(FrameType::create_topic), nullptr);
     EXPECT_THAT(co_await names(peer), ElementsAre("kept", "slow"));

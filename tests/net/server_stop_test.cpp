@@ -151,9 +151,7 @@ TEST_P(ServerStop, ChangesThatWaitForTheirTurnAreRefused) {
   ServerStory story({.shards = GetParam()});
   story.start();
   ASSERT_TRUE(story.started()) << story.why();
-  SimFaults& disk = story.server().disk().faults();
-  const Duration before = std::exchange(disk.latency_max, milliseconds(100));
-  disk.latency_min = disk.latency_max;
+  SlowDisk slow_disk(story, milliseconds(100));
   Heard heard;
   story.client().start(1, [&](Reactor& reactor) -> Task<void> {
     Peer peer = co_await Peer::greeted(reactor, story.server().address(7420));
@@ -169,7 +167,7 @@ TEST_P(ServerStop, ChangesThatWaitForTheirTurnAreRefused) {
   EXPECT_EQ(heard.answers, 3);
   EXPECT_EQ(heard.refusals, 37);
   EXPECT_EQ(heard.others, 0);
-  disk.latency_min = disk.latency_max = before;
+  slow_disk.end();
   story.expect_clean_stop();
 }
 
@@ -185,9 +183,7 @@ TEST_P(ServerStop, SearchesThatWaitForTheirTurnAreRefused) {
     for (int i = 0; i < 12; ++i) co_await peer.produce("orders", batch_with_a_false_header(500'000));
     co_await pass(here, seconds(5));
   }));
-  SimFaults& disk = story.server().disk().faults();
-  const Duration before = std::exchange(disk.latency_max, milliseconds(200));
-  disk.latency_min = disk.latency_max;
+  SlowDisk slow_disk(story, milliseconds(200));
   Heard heard;
   bool all_asked = false;
   story.client().start(1, [&](Reactor& reactor) -> Task<void> {
@@ -204,7 +200,7 @@ TEST_P(ServerStop, SearchesThatWaitForTheirTurnAreRefused) {
   EXPECT_LT(story.world().now() - asked, seconds(1));
   EXPECT_EQ(heard.refusals, 40);
   EXPECT_EQ(heard.answers + heard.others, 0);
-  disk.latency_min = disk.latency_max = before;
+  slow_disk.end();
   story.expect_clean_stop();
 }
 

@@ -74,6 +74,26 @@ class ServerStory {
   std::optional<Result<void>> result_;
 };
 
+// Each operation of the server's disk takes so long, until end() or the end of this.
+class SlowDisk {
+ public:
+  SlowDisk(ServerStory& story, Duration latency)
+      : faults_(story.server().disk().faults()), min_(faults_.latency_min), max_(faults_.latency_max) {
+    faults_.latency_min = faults_.latency_max = latency;
+  }
+  ~SlowDisk() { end(); }
+  SlowDisk(const SlowDisk&) = delete;
+  SlowDisk& operator=(const SlowDisk&) = delete;
+  void end() {
+    faults_.latency_min = min_;
+    faults_.latency_max = max_;
+  }
+
+ private:
+  SimFaults& faults_;
+  const Duration min_, max_;
+};
+
 // Time passes.
 Task<void> pass(Reactor& here, Duration time);
 
